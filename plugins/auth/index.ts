@@ -1,0 +1,96 @@
+import fp from 'fastify-plugin'
+import type { FastifyRequest, RouteOptions } from 'fastify'
+import type {} from '../storage/index.ts'
+import type { Scope } from '../../src/schemas/job.ts'
+import type { Principal } from '../../src/schemas/token.ts'
+import { RoostError } from '../../src/errors.ts'
+import { createAuth, requireScope } from './auth.ts'
+import { createHostCheck } from './hosts.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    auth: ReturnType<typeof createAuth>
+  }
+  interface FastifyRequest {
+    /** Set on every route that is not public, and on public ones where a good token came along. */
+    principal: Principal | null
+  }
+  interface FastifyContextConfig {
+    /** The scope that a token needs here. */
+    scope?: Scope
+    /** No token needed. */
+    public?: boolean
+    /** Answers under any Host: probes by address. */
+    anyHost?: boolean
+  }
+}
+
+export interface AuthPluginOptions {
+  dataDir: string
+  token: string
+  allowedHosts: readonly string[]
+  corsOrigins: readonly string[]
+}
+
+const bearerProtocol = 'roost.bearer.'
+
+export default fp<AuthPluginOptions>(
+  async (app, options) => {
+    const auth = createAuth({ storage: app.storage, clock: app.clock, dataDir: options.dataDir, token: options.token })
+    const hosts = createHostCheck(options.allowedHosts, options.corsOrigins)
+    app.decorate('auth', auth)
+    app.decorateRequest('principal', null)
+
+    // A route that says nothing of its scope is a fault of the program, found at the start.
+    const routes: RouteOptions[] = []
+    app.addHook('onRoute', (route) => void routes.push(route))
+    app.addHook('onReady', async () => {
+      for (const { method, url, config } of routes) {
+        // A preflight carries no token by its nature.
+        if (method === 'OPTIONS') continue
+        if (config?.scope === undefined && config?.public !== true) throw new Error(`Route ${String(method)} ${url} declares no scope and is not public`)
+      }
+    })
+
+    app.addHook('onRequest', async (request) => {
+      const { scope, anyHost } = request.routeOptions.config
+      if (anyHost !== true) {
+        const { host, origin } = request.headers
+        if (host === undefined || !hosts.isKnownHost(host)) {
+          throw new RoostError('misdirected-request', `This service does not answer as "${host ?? ''}"; add the name to ROOST_ALLOWED_HOSTS if it should`)
+        }
+        if (origin !== undefined && !hosts.isKnownOrigin(origin)) {
+          throw new RoostError('misdirected-request', `Pages of ${origin} may not call this service; add the origin to corsOrigins if they should`)
+        }
+      }
+      const presented = presentedToken(request)
+      if (scope === undefined) {
+        // Public: a good token shows more, a bad one is no reason to refuse.
+        if (presented !== null) request.principal = await auth.authenticate(presented).catch(() => null)
+        return
+      }
+      if (presented === null) {
+        throw new RoostError('unauthorized', 'Send a token as "Authorization: Bearer …"; on this machine, "roost token" prints one', {
+          headers: { 'www-authenticate': 'Bearer realm="roost"' }
+        })
+      }
+      request.principal = await auth.authenticate(presented)
+      requireScope(request.principal, scope)
+    })
+  },
+  { name: 'auth', dependencies: ['storage'], decorators: { fastify: ['storage', 'clock'] } }
+)
+
+/** From the Authorization header, or of a browser's WebSocket from its second subprotocol. */
+function presentedToken(request: FastifyRequest): string | null {
+  const header = request.headers.authorization
+  if (header !== undefined) {
+    const match = /^Bearer ([\x21-\x7e]{1,8192})$/i.exec(header)
+    if (match === null) throw new RoostError('unauthorized', 'The Authorization header must be "Bearer " and a token')
+    return match[1]!
+  }
+  const protocols = request.headers['sec-websocket-protocol']
+  if (protocols === undefined) return null
+  const bearer = protocols.split(',').map((protocol) => protocol.trim()).find((protocol) => protocol.startsWith(bearerProtocol))
+  return bearer === undefined ? null : Buffer.from(bearer.slice(bearerProtocol.length), 'base64url').toString('utf8')
+}

@@ -1,0 +1,38 @@
+import fp from 'fastify-plugin'
+export type { Runtimes } from './registry.ts'
+import { createRuntimes, type Runtimes } from './registry.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    runtimes: Runtimes
+  }
+}
+
+export interface RuntimesPluginOptions {
+  dataDir: string
+  /** Whether jobs run as local processes. */
+  process: boolean
+  jobUser: string
+  diskReserveBytes: number
+}
+
+export default fp<RuntimesPluginOptions>(
+  async (app, options) => {
+    const runtimes = createRuntimes()
+    app.decorate('runtimes', runtimes)
+    if (options.process) {
+      const { createProcessRuntime } = await import('./process/process.ts')
+      runtimes.add(
+        createProcessRuntime({
+          dataDir: options.dataDir, log: app.log, diskReserveBytes: options.diskReserveBytes,
+          ...(options.jobUser === '' ? {} : { jobUser: options.jobUser })
+        })
+      )
+    }
+    app.addHook('onClose', async () => {
+      await Promise.all(runtimes.list().map((runtime) => runtime.close()))
+    })
+  },
+  // Storage is named so that it closes after the runtimes, whose last words it stores.
+  { name: 'runtimes', dependencies: ['storage'] }
+)

@@ -1,0 +1,113 @@
+import { readFileSync, readdirSync, rmdirSync, statSync, unlinkSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** A process by pid and start time (field 22 of /proc/PID/stat): a pid alone may have a new owner. */
+export interface ProcessMark { pid: number; start: string }
+
+export const streams = ['stdout', 'stderr'] as const
+export type Stream = (typeof streams)[number]
+
+export interface AttemptEnd {
+  code: number
+  /** The shell said that a signal ended it. */
+  signalled: boolean
+  cause: 'deadline' | 'stopped' | null
+  /** Streams that the shim itself took from the pipes at the end; null where collectors write them. */
+  drained: readonly Stream[] | null
+}
+
+/** What the shim wrote about its attempt, as far as it is complete. */
+export interface AttemptFacts {
+  boot: string | null
+  shim: ProcessMark | null
+  job: ProcessMark | null
+  failed: string | null
+  collectors: Partial<Record<Stream, ProcessMark>>
+  /** Bytes that a collector dropped; present once it has ended. */
+  ended: Partial<Record<Stream, number>>
+  end: AttemptEnd | null
+}
+
+/** The shim's `state` file, or null where no shim ever took the attempt. */
+export function readFacts(folder: string): AttemptFacts | null {
+  let text: string
+  try {
+    text = readFileSync(join(folder, 'state'), 'utf8')
+  } catch (error) {
+    if (isMissing(error)) return null
+    throw error
+  }
+  const facts: AttemptFacts = { boot: null, shim: null, job: null, failed: null, collectors: {}, ended: {}, end: null }
+  const lines = text.split('\n')
+  lines.pop() // A line counts when its newline is there.
+  for (const line of lines) {
+    const [word, a = '', b = '', c = '', d = ''] = line.split(' ')
+    if (word === 'shim') [facts.boot, facts.shim] = [a, { pid: Number(b), start: c }]
+    else if (word === 'job') facts.job = { pid: Number(a), start: b }
+    else if (word === 'fail') facts.failed = a
+    else if (word === 'collector' && isStream(a)) facts.collectors[a] = { pid: Number(b), start: c }
+    else if (word === 'end' && isStream(a)) facts.ended[a] = Number(b)
+    else if (word === 'exit') facts.end = parseEnd([a, b, c, d])
+  }
+  return facts
+}
+
+/** The members of an `exit` line, which the shim also tells over the notify pipe. */
+export function parseEnd([code = '', signalled = '', cause = '', drained = '']: readonly string[]): AttemptEnd {
+  return {
+    code: Number(code),
+    signalled: signalled === '1',
+    cause: cause === 'deadline' || cause === 'stopped' ? cause : null,
+    drained: drained === 'no' ? null : streams.filter((stream) => drained.includes(stream))
+  }
+}
+
+/** The start time of a process in clock ticks since boot, or null where there is none. A zombie counts as there. */
+export function startOf(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The name in parentheses may hold anything, so the fields are counted from its end.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
+  } catch {
+    return null
+  }
+}
+
+export const isAlive = (mark: ProcessMark): boolean => startOf(mark.pid) === mark.start
+
+/** Signals the process group that `mark` leads, or the process alone before it leads one. False where it is gone. */
+export function signalGroup(mark: ProcessMark, signal: NodeJS.Signals): boolean {
+  if (!isAlive(mark)) return false
+  return send(-mark.pid, signal) || send(mark.pid, signal)
+}
+
+export function send(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(pid, signal)
+    return true
+  } catch {
+    return false
+  }
+}
+
+export const readBootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+
+export const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
+
+/** Removes an attempt's folder. Synchronous but for what the job left: an `rm -r` costs several times as much. */
+export async function removeFolder(folder: string): Promise<void> {
+  try {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      if (!entry.isDirectory()) unlinkSync(join(folder, entry.name))
+      else rmdirSync(join(folder, entry.name))
+    }
+    rmdirSync(folder)
+  } catch (error) {
+    if (!isMissing(error)) await rm(folder, { recursive: true, force: true })
+  }
+}
+
+export const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
+
+const isStream = (word: string): word is Stream => word === 'stdout' || word === 'stderr'

@@ -1,0 +1,277 @@
+import { existsSync, unlinkSync, watch, writeFileSync, type FSWatcher } from 'node:fs'
+import { constants } from 'node:os'
+import { join } from 'node:path'
+import type { Clock } from '../../../src/contracts/clock.ts'
+import type { AttemptOrder, Report } from '../../../src/contracts/runtime.ts'
+import {
+  isAlive, readFacts, send, signalGroup, streams, type AttemptEnd, type AttemptFacts, type ProcessMark, type Stream
+} from './attempt-files.ts'
+import type { Cgroups } from './cgroup.ts'
+import { parseCursor } from './cursor.ts'
+import type { Deadlines } from './deadlines.ts'
+import { createTail, type Word } from './tail.ts'
+
+/** How long the output of an ended job may stay open by what escaped its process group. */
+const lingerMs = 2000
+
+export interface AttemptOptions {
+  order: AttemptOrder
+  folder: string
+  report: Report
+  clock: Clock
+  deadlines: Deadlines
+  cgroups: Cgroups
+  /** The current boot. */
+  boot: string
+  /** Starts collectors for it. */
+  collect: () => void
+  /** How long after the start collectors are worth their processes: a job may have ended by then. */
+  collectAfterMs: () => number
+  onBytes: (bytes: number) => void
+  onDone: () => void
+}
+
+export interface LiveAttempt {
+  readonly order: AttemptOrder
+  readonly startedAt: number | null
+  readonly isDone: boolean
+  /** The shim told that the job runs. */
+  heardStarted(job: ProcessMark): void
+  /** The shim told that the job has ended; `failed` is why it never ran, or null. */
+  heardEnded(end: AttemptEnd, failed: string | null): void
+  wake(): void
+  /** Reads from the files what became of an attempt of an earlier service, or of a shim that is gone. */
+  resume(facts: AttemptFacts, isShimGone: boolean): void
+  stop(graceSeconds: number): void
+  /** Ends it with this word, without output: nothing of it runs. */
+  conclude(word: Word): void
+  /** The slow guard behind notes and file events. Milliseconds are not its concern. */
+  check(): void
+  close(): void
+}
+
+export function createAttempt(options: AttemptOptions): LiveAttempt {
+  const { order, folder, report, clock, deadlines, cgroups, boot, collect, collectAfterMs, onBytes, onDone } = options
+  const { name, jobId, attempt } = order
+  let startedAt: number | null = null
+  let isDone = false
+  let job: ProcessMark | null = null
+  let shim: ProcessMark | null = null
+  let ended: { word: Word; endedAt: number; isOverdue: boolean } | null = null
+  let stopGrace: number | null = null
+  let watcher: FSWatcher | null = null
+  let timer: { cancel(): void } | null = null
+  let killTimer: { cancel(): void } | null = null
+
+  const tail = createTail({
+    identity: { name, jobId, attempt }, folder, cursor: parseCursor(order.cursor), capBytes: order.logCapBytes, report, clock, onBytes,
+    onDone: () => {
+      isDone = true
+      onDone()
+    }
+  })
+
+  function began(mark: ProcessMark): void {
+    if (startedAt !== null) return
+    job = mark
+    startedAt = clock.now()
+    tail.started(name)
+  }
+
+  function follow(): void {
+    try {
+      watcher ??= watch(folder, { persistent: false }, () => changed()).on('error', () => {})
+    } catch {
+      // No inotify watch is left: the slow guard goes on alone.
+    }
+  }
+
+  /** Follows the files of an attempt that lives long enough to have collectors. */
+  function attend(): void {
+    // Its end may have been told in the same turn as the timer.
+    if (ended !== null || isDone) return
+    follow()
+    if (!existsSync(join(folder, 'collected'))) collect()
+  }
+
+  function changed(): void {
+    if (isDone) return
+    if (ended !== null) return settle()
+    tail.wake()
+  }
+
+  /** After the end: waits for the collectors, then says the last word. */
+  function settle(): void {
+    if (ended === null || isDone) return
+    const facts = readFacts(folder)
+    const open = streams.filter((stream) => facts?.ended[stream] === undefined)
+    if (open.length > 0 && !ended.isOverdue) {
+      tail.wake()
+      const waitMs = ended.endedAt + lingerMs - clock.now()
+      timer?.cancel()
+      timer = clock.setTimeout(waitMs > 0 ? settle : cutOff, Math.max(waitMs, 200))
+      return
+    }
+    quiet()
+    tail.finish(ended.word, streams, facts?.ended ?? {})
+  }
+
+  /** A daemon that left the process group holds the output open: its collectors are told to end. */
+  function cutOff(): void {
+    if (ended === null) return
+    const collectors = readFacts(folder)?.collectors ?? {}
+    for (const mark of Object.values(collectors)) if (isAlive(mark)) send(mark.pid, 'SIGTERM')
+    // Their last line wakes us; if they are gone without it, the next look finishes.
+    ended.isOverdue = true
+    timer = clock.setTimeout(settle, 500)
+  }
+
+  function quiet(): void {
+    timer?.cancel()
+    killTimer?.cancel()
+    watcher?.close()
+    watcher = null
+    deadlines.clear(name)
+  }
+
+  function wordOf({ code, signalled, cause }: AttemptEnd): Word {
+    // A shell gives 128 + n for signal n, and tells all but these two by a message (docs/decisions/004-shim.md).
+    const signal = signalled ? signalName(code - 128) : null
+    const ownCause = cause ?? (code !== 0 && cgroups.wasOutOfMemory(name) ? 'out-of-memory' : null)
+    return { type: 'exited', exitCode: signal === null ? code : null, signal, cause: ownCause }
+  }
+
+  function end(word: Word, drained: readonly Stream[] | null): void {
+    if (ended !== null || isDone) return
+    ended = { word, endedAt: clock.now(), isOverdue: false }
+    if (order.limits.cpu !== null || order.limits.memoryBytes !== null) cgroups.end(name)
+    if (drained === null) {
+      follow()
+      return settle()
+    }
+    quiet()
+    tail.finish(word, drained, {})
+  }
+
+  function terminate(graceSeconds: number): void {
+    if (job === null || ended !== null) return
+    if (graceSeconds > 0) {
+      signalGroup(job, 'SIGTERM')
+      // A stopped process takes the signal only when it goes on.
+      signalGroup(job, 'SIGCONT')
+      // The watchdog does the same should this service die meanwhile.
+      deadlines.set(name, 'k', clock.now() + graceSeconds * 1000)
+      killTimer?.cancel()
+      killTimer = clock.setTimeout(() => terminate(0), graceSeconds * 1000)
+      return
+    }
+    signalGroup(job, 'SIGKILL')
+    cgroups.end(name)
+  }
+
+  function noteCause(): void {
+    try {
+      writeFileSync(join(folder, 'cause'), 'stopped\n', { flag: 'wx', mode: 0o600 })
+    } catch {
+      // The first cause stands; and where the folder is gone there is nothing left to stop.
+    }
+  }
+
+  return {
+    order,
+    get startedAt() { return startedAt },
+    get isDone() { return isDone },
+    wake: changed,
+    heardStarted(mark) {
+      began(mark)
+      if (stopGrace !== null) return terminate(stopGrace)
+      if (ended === null) timer ??= clock.setTimeout(() => setImmediate(attend), collectAfterMs())
+      if (order.task.type === 'process' && 'stdin' in order.task && order.task.stdin != null) removeStdin(folder)
+    },
+    heardEnded(end_, failed) {
+      timer?.cancel()
+      timer = null
+      if (failed !== null) return end(startFault(failed), [])
+      if (startedAt === null) tail.started(name)
+      end(wordOf(end_), end_.drained)
+    },
+    resume(facts, isShimGone) {
+      shim = facts.shim
+      if (facts.job !== null) began(facts.job)
+      if (facts.end !== null) {
+        if (facts.failed !== null) return end(startFault(facts.failed), [])
+        return end(wordOf(facts.end), facts.end.drained)
+      }
+      if (facts.boot !== boot) {
+        return end({ type: 'lost', code: 'node-rebooted', message: 'The node restarted while the job ran' }, facts.boot === null ? streams : orCollected(facts))
+      }
+      if (!isShimGone) return attend()
+      if (job !== null) signalGroup(job, 'SIGKILL')
+      cgroups.end(name)
+      const message = 'The shim of the job was ended from outside, so nobody knows its exit status; what was left of the job was ended'
+      end({ type: 'lost', code: 'exit-status-lost', message }, orCollected(facts))
+    },
+    stop(graceSeconds) {
+      if (ended !== null) return
+      noteCause()
+      stopGrace = graceSeconds
+      terminate(graceSeconds)
+    },
+    conclude(word) {
+      end(word, [])
+    },
+    check() {
+      if (isDone) return
+      if (ended !== null) return settle()
+      const facts = readFacts(folder)
+      if (facts === null) return
+      shim = facts.shim
+      if (facts.end !== null) return this.heardEnded(facts.end, facts.failed)
+      if (facts.job !== null && startedAt === null) this.heardStarted(facts.job)
+      if (shim !== null && !isAlive(shim)) {
+        fence(folder)
+        const last = readFacts(folder)
+        if (last !== null) return this.resume(last, true)
+      }
+      tail.wake()
+    },
+    close() {
+      quietTimers()
+      tail.stop()
+    }
+  }
+
+  function quietTimers(): void {
+    timer?.cancel()
+    killTimer?.cancel()
+    watcher?.close()
+    watcher = null
+  }
+}
+
+/** From now on no shim's job begins in this folder that has not yet said so in `state`. */
+export function fence(folder: string): void {
+  writeFileSync(join(folder, 'fenced'), '', { mode: 0o600 })
+}
+
+/** What collectors have is waited for; without them all that will ever be there is in the files. */
+const orCollected = (facts: AttemptFacts): readonly Stream[] | null => (Object.keys(facts.collectors).length > 0 && facts.boot !== null ? null : streams)
+
+function startFault(code: string): Word {
+  if (code === 'cwd-missing') return { type: 'start-failed', code, message: 'The working folder cannot be entered on this node', retriable: false }
+  return { type: 'start-failed', code, message: 'The limits of the job could not be set: its cgroup is not writable any more', retriable: true }
+}
+
+function removeStdin(folder: string): void {
+  // The job has it open: its text need not lie on the disk any longer.
+  try {
+    unlinkSync(join(folder, 'stdin'))
+  } catch {
+    // It goes with the folder at the latest.
+  }
+}
+
+function signalName(number: number): string {
+  const known = Object.entries(constants.signals).find(([, value]) => value === number)
+  return known?.[0] ?? `SIG${number}`
+}

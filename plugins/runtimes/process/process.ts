@@ -1,0 +1,305 @@
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, statfsSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import { systemClock, type Clock } from '../../../src/contracts/clock.ts'
+import type { AttemptOrder, Report, Runtime } from '../../../src/contracts/runtime.ts'
+import { findAccount, findPrefix, findTool } from './account.ts'
+import { createAttempt, fence, type LiveAttempt } from './attempt.ts'
+import { isAlive, isMissing, parseEnd, readBootId, readFacts, removeFolder } from './attempt-files.ts'
+import { openCgroups, type Cgroups } from './cgroup.ts'
+import { checkFolder, checkStrings, commandOf, environmentOf, findProgram, shimOrder, type Account, type StartFault } from './command.ts'
+import { createDeadlines, type Deadlines } from './deadlines.ts'
+import { createSpawner, type Spawner } from './spawner.ts'
+
+export interface ProcessRuntimeLog {
+  warn(details: object, message: string): void
+}
+
+export interface ProcessRuntimeOptions {
+  /** Attempts live in its `attempts`, the shims' pipes in its `shim`. One runtime per folder at a time. */
+  dataDir: string
+  log: ProcessRuntimeLog
+  clock?: Clock
+  /** This node's name in `list()`. */
+  node?: string
+  /** Another user that jobs run as; needs root. */
+  jobUser?: string
+  /** Variables of every job's environment besides, or instead of, the defaults. */
+  baseEnv?: Record<string, string>
+  /** Between TERM and KILL at a deadline and for what a job leaves behind. Default 5. */
+  killGraceSeconds?: number
+  /** Most bytes that the output of all attempts may take before new ones are refused as `disk-full`. */
+  diskBudgetBytes?: number
+  /** Free bytes that starting a job must leave on the disk. Default 64 MiB. */
+  diskReserveBytes?: number
+  /** True where the node has GPUs: those not asked for are hidden from a job. */
+  hasGpus?: boolean
+  /** The shell of the shims. Default: dash where there is one, else sh. */
+  shell?: string
+}
+
+const checkEveryMs = 1000
+
+/**
+ * Runs process tasks, each under a small sh that outlives this service (docs/decisions/004-shim.md). `open` throws
+ * where the node lacks what it needs, or `jobUser` is named without being root.
+ */
+export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
+  const { log, clock = systemClock, node = hostname(), baseEnv = {}, killGraceSeconds = 5, hasGpus = false } = options
+  const { diskBudgetBytes = Infinity, diskReserveBytes = 64 * 2 ** 20 } = options
+  const dataDir = resolve(options.dataDir)
+  const attemptsDir = join(dataDir, 'attempts')
+  const runDir = join(dataDir, 'shim')
+  const attempts = new Map<string, LiveAttempt>()
+  const outputBytes = new Map<string, number>()
+  const emptyCgroups = new Set<string>()
+  /** When a slot got the order of an attempt. */
+  const ordered = new Map<string, number>()
+  let machinery: { report: Report; spawner: Spawner; deadlines: Deadlines; cgroups: Cgroups; boot: string; account: Account; prefix: string[]; envProgram: string } | null = null
+  let isClosed = false
+  /** How long a shim takes from its order to the job's exec, lately: a measure of how busy the machine is. */
+  let startMs = 1
+  let disk = { free: Infinity, at: -Infinity }
+
+  function opened() {
+    if (machinery === null) throw new Error('The process runtime is not open')
+    return machinery
+  }
+
+  function hear(word: string, words: string[]): void {
+    const [name = '', a = '', b = ''] = words
+    const attempt = attempts.get(name)
+    if (attempt === undefined || isClosed) return
+    if (word === 'started') {
+      const orderedAt = ordered.get(name)
+      if (orderedAt !== undefined) startMs += (clock.now() - orderedAt - startMs) / 8
+      attempt.heardStarted({ pid: Number(a), start: b })
+    }
+    else if (word === 'grown') attempt.wake()
+    else if (word === 'ended') attempt.heardEnded(parseEnd(words.slice(3)), words[2] === 'none' ? null : (words[2] ?? null))
+  }
+
+  /** The guard behind the notes: shims that died, notes that were lost, groups that were not empty yet. */
+  function checkAll(): void {
+    if (isClosed) return
+    for (const name of opened().spawner.findOrphans()) {
+      const attempt = attempts.get(name)
+      if (attempt === undefined || attempt.isDone) continue
+      // No trace of the attempt: its shim died before its first act, so another may take it.
+      if (existsSync(join(attemptsDir, name, 'state'))) attempt.check()
+      else dispatch(attempt.order)
+    }
+    // A part of them each time: a thousand silent jobs cost next to nothing.
+    turn = (turn + 1) % 4
+    let index = 0
+    for (const attempt of attempts.values()) if (index++ % 4 === turn) attempt.check()
+    for (const name of emptyCgroups) if (opened().cgroups.remove(name)) emptyCgroups.delete(name)
+    clock.setTimeout(checkAll, checkEveryMs)
+  }
+  let turn = 0
+
+  function track(order: AttemptOrder): LiveAttempt {
+    const { report, deadlines, cgroups, boot, spawner } = opened()
+    const attempt = createAttempt({
+      order, folder: join(attemptsDir, order.name), report, clock, deadlines, cgroups, boot,
+      collect: () => spawner.collect(order.name, order.logCapBytes),
+      // On a busy machine a short job takes longer, and collectors for it would be wasted.
+      collectAfterMs: () => Math.min(300, Math.max(5, 3 * startMs)),
+      onBytes: (bytes) => outputBytes.set(order.name, (outputBytes.get(order.name) ?? 0) + bytes),
+      onDone: () => ordered.delete(order.name)
+    })
+    attempts.set(order.name, attempt)
+    return attempt
+  }
+
+  function findDiskFault(): StartFault | null {
+    const now = clock.now()
+    if (now - disk.at > 1000) {
+      const { bavail, bsize } = statfsSync(dataDir)
+      disk = { free: bavail * bsize, at: now }
+    }
+    if (disk.free < diskReserveBytes) {
+      return { code: 'disk-full', message: `Only ${disk.free} bytes are free in ${dataDir}; ${diskReserveBytes} are kept in reserve. Free some space`, retriable: true }
+    }
+    const used = [...outputBytes.values()].reduce((sum, bytes) => sum + bytes, 0)
+    if (used < diskBudgetBytes) return null
+    return { code: 'disk-full', message: `The output of jobs takes ${used} bytes, the budget of this node is ${diskBudgetBytes}`, retriable: true }
+  }
+
+  /** Everything up to the shim; a fault means that nothing was begun. */
+  function dispatch(order: AttemptOrder): void {
+    const attempt = attempts.get(order.name) ?? track(order)
+    let fault: StartFault | null
+    try {
+      fault = prepare(order)
+    } catch (error) {
+      const isFull = error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
+      fault = { code: isFull ? 'disk-full' : 'start-failed', message: error instanceof Error ? error.message : String(error), retriable: true }
+    }
+    if (fault !== null) attempt.conclude({ type: 'start-failed', ...fault })
+  }
+
+  function prepare(order: AttemptOrder): StartFault | null {
+    const { spawner, deadlines, cgroups, account, prefix, envProgram } = opened()
+    const { name, limits } = order
+    const task = commandOf(order.task)
+    if (task === null) return { code: 'invalid-task', message: 'A process task needs a command', retriable: false }
+    const folder = join(attemptsDir, name)
+    const diskFault = findDiskFault()
+    if (diskFault !== null) return diskFault
+    mkdirSync(folder, { recursive: true, mode: folderMode() })
+    const work = join(folder, 'work')
+    const cwd = task.cwd ?? work
+    if (task.cwd == null) {
+      mkdirSync(work, { recursive: true, mode: 0o700 })
+      if (options.jobUser !== undefined) chownSync(work, account.uid, account.gid)
+    }
+    const env = environmentOf(order, { account, base: baseEnv, hideGpus: hasGpus })
+    const fault = checkFolder(cwd) ?? checkStrings(task.command, env)
+    if (fault !== null) return fault
+    const program = findProgram(task.command[0]!, env.PATH ?? '', cwd)
+    if (typeof program !== 'string') return program
+    const { labels, jobId, attempt, tenant, resources } = order
+    // Without the environment: secrets reach the job through a pipe and no file.
+    writeFileSync(join(folder, 'order.json'), JSON.stringify({ jobId, attempt, tenant, labels, resources, boot: opened().boot }), { mode: 0o600 })
+    let stdinFile = '/dev/null'
+    if (task.stdin != null) {
+      stdinFile = join(folder, 'stdin')
+      writeFileSync(stdinFile, task.stdin, { mode: 0o600 })
+    }
+    let cgroupFiles: string[] = []
+    if (limits.cpu !== null || limits.memoryBytes !== null) {
+      try {
+        cgroupFiles = cgroups.create(name, limits)
+      } catch (error) {
+        const reason = cgroups.isAvailable ? (error instanceof Error ? error.message : String(error)) : cgroups.description
+        return { code: 'limits-unavailable', message: `This node cannot set hard limits: ${reason}. Leave out "limits" or give the service a writable cgroup`, retriable: false }
+      }
+    }
+    if (order.deadlineAt !== null) deadlines.set(name, 't', order.deadlineAt)
+    const text = shimOrder({ name, capBytes: order.logCapBytes, cwd, stdinFile, cgroupFiles, env, prefix, envProgram, program, args: task.command.slice(1) })
+    spawner.run(name, text, (...pipes) => {
+      ordered.set(name, clock.now())
+      for (const [i, stream] of ['stdout', 'stderr'].entries()) {
+        // A job may open its own /dev/stdout again, as its own user.
+        if (options.jobUser !== undefined) chownSync(pipes[i]!, account.uid, account.gid)
+        renameSync(pipes[i]!, join(folder, `${stream}.pipe`))
+      }
+    })
+    return null
+  }
+
+  const folderMode = () => (options.jobUser === undefined ? 0o700 : 0o711)
+
+  function resume(order: AttemptOrder): void {
+    const folder = join(attemptsDir, order.name)
+    const facts = readFacts(folder)
+    if (facts === null) {
+      const boot = readOrderBoot(folder)
+      if (existsSync(folder) && (boot === null || boot === opened().boot) && order.cursor === null) return dispatch(order)
+      const [code, message] = boot === opened().boot
+        ? ['exit-status-lost', 'The files of the attempt were removed while it ran']
+        : ['node-rebooted', 'The node restarted before the attempt could be recorded; it may have run in part']
+      return track(order).conclude({ type: 'lost', code, message })
+    }
+    const attempt = track(order)
+    const isShimGone = facts.shim === null || !isAlive(facts.shim)
+    if (!isShimGone || facts.end !== null) return attempt.resume(facts, false)
+    // A shim that begins right now either has told its job already, or sees this.
+    fence(folder)
+    attempt.resume(readFacts(folder) ?? facts, true)
+  }
+
+  return {
+    name: 'process',
+    taskTypes: ['process'],
+    async open(report) {
+      mkdirSync(attemptsDir, { recursive: true, mode: folderMode() })
+      mkdirSync(runDir, { recursive: true, mode: 0o700 })
+      const account = findAccount(options.jobUser, attemptsDir)
+      for (const folder of [attemptsDir, join(runDir, 'deadlines')]) mkdirSync(folder, { recursive: true })
+      chmodSync(attemptsDir, folderMode())
+      const shell = options.shell ?? findTool('dash') ?? findTool('sh')
+      if (shell === null) throw new Error('The process runtime needs a POSIX sh in PATH')
+      const cgroups = openCgroups()
+      const spawner = createSpawner({
+        runDir, attemptsDir, shell, graceSeconds: Math.ceil(killGraceSeconds), clock, onNote: hear,
+        warn: (message) => log.warn({ runtime: 'process' }, message)
+      })
+      machinery = {
+        report, spawner, cgroups, account, deadlines: createDeadlines(join(runDir, 'deadlines'), clock), boot: readBootId(),
+        prefix: findPrefix(options.jobUser === undefined ? null : account), envProgram: findTool('env') ?? '/usr/bin/env'
+      }
+      await spawner.open()
+      clock.setTimeout(checkAll, checkEveryMs)
+    },
+    async start(order) {
+      checkName(order.name)
+      if (attempts.has(order.name)) return
+      if (existsSync(join(attemptsDir, order.name))) resume(order)
+      else dispatch(order)
+    },
+    async adopt(order) {
+      checkName(order.name)
+      if (attempts.has(order.name)) return
+      if (existsSync(join(attemptsDir, order.name)) || order.cursor !== null) resume(order)
+      else dispatch(order)
+      const attempt = attempts.get(order.name)
+      if (attempt?.isDone === false && order.deadlineAt !== null) opened().deadlines.set(order.name, 't', order.deadlineAt)
+    },
+    async stop(name, graceSeconds) {
+      const attempt = attempts.get(name)
+      if (attempt === undefined || attempt.isDone) return
+      if (opened().spawner.withdraw(name)) return attempt.conclude({ type: 'exited', exitCode: null, signal: null, cause: 'stopped' })
+      attempt.stop(graceSeconds)
+    },
+    async renew(name, deadlineAt) {
+      const attempt = attempts.get(name)
+      if (attempt === undefined || attempt.isDone) return
+      if (deadlineAt === null) opened().deadlines.clear(name)
+      else opened().deadlines.set(name, 't', deadlineAt)
+    },
+    async remove(name) {
+      checkName(name)
+      attempts.get(name)?.close()
+      attempts.delete(name)
+      outputBytes.delete(name)
+      ordered.delete(name)
+      opened().deadlines.clear(name)
+      await removeFolder(join(attemptsDir, name))
+      if (!opened().cgroups.remove(name)) {
+        opened().cgroups.end(name)
+        emptyCgroups.add(name)
+      }
+    },
+    async list() {
+      return [...attempts.values()].filter((attempt) => !attempt.isDone).map(({ order, startedAt }) => ({
+        name: order.name, namespace: null, node, runtime: 'process', phase: startedAt === null ? 'Pending' : 'Running', jobId: order.jobId,
+        attempt: order.attempt, startedAt: startedAt === null ? null : new Date(startedAt).toISOString(), restarts: 0,
+        resources: { cpu: order.resources.cpu, memory: order.resources.memoryBytes, gpu: order.resources.gpu }
+      }))
+    },
+    describeLimits: () => machinery?.cgroups.description ?? 'none: the process runtime is not open',
+    async close() {
+      isClosed = true
+      for (const attempt of attempts.values()) attempt.close()
+      attempts.clear()
+      machinery?.spawner.close()
+    }
+  }
+}
+
+function readOrderBoot(folder: string): string | null {
+  try {
+    const order: unknown = JSON.parse(readFileSync(join(folder, 'order.json'), 'utf8'))
+    return typeof order === 'object' && order !== null && 'boot' in order && typeof order.boot === 'string' ? order.boot : null
+  } catch (error) {
+    if (isMissing(error) || error instanceof SyntaxError) return null
+    throw error
+  }
+}
+
+/** Names become folders. */
+function checkName(name: string): void {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/.test(name)) throw new Error(`Not the name of an attempt: ${name}`)
+}

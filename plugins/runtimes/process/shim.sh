@@ -1,0 +1,276 @@
+# Roost's shim: POSIX sh, started as `sh -s -- RUN ATTEMPTS GRACE NAME` and fed by the service over a pipe
+# (docs/decisions/004-shim.md). Three roles, all of which outlive the service:
+#   spawner   forks slots, makes named pipes, starts collectors; ends with the service
+#   slot      the shim proper: runs one attempt after the other; ends when the service is gone and its job has ended
+#   watchdog  one per node: deadlines, and collectors for attempts of a service that died
+# An attempt's folder: state (lines, below), stdout, stderr, *.pipe, cause, collected, fenced.
+#   shim BOOT PID START CAP | job PID START | fail CODE | collector STREAM PID START | end STREAM DROPPED
+#   exit CODE SIGNALLED CAUSE DRAINED
+# A line counts when its newline is there.
+
+run=$1 attempts=$2 grace=$3 me=$4
+notify=$run/notify
+umask 077
+# O_EXCL: creating a file is how the shim claims things, without a fork.
+set -C
+
+# Sets `id` to "PID START" of the process that asks, subshells too ($$ would name their parent).
+identify() {
+  read -r stat </proc/self/stat
+  id=${stat%% *}
+  set -- ${stat##*) }
+  shift 19
+  id="$id $1"
+}
+
+# True while process $1 is the one that started at $2 (a pid alone may have a new owner).
+is_alive() {
+  stat=
+  { while read -r line; do stat="$stat $line"; done </proc/"$1"/stat; } 2>/dev/null
+  [ -n "$stat" ] || return 1
+  start=$2
+  set -- ${stat##*) }
+  shift 19
+  [ "$1" = "$start" ]
+}
+
+tell() {
+  # Read and write: opening never waits for a service that is not there.
+  echo "$1" 1<>"$notify"
+}
+
+# ---- slot ----
+
+# attempt NAME CAP CWD STDIN [cgroup.procs...] -- [KEY=VALUE...] -- SETSID PROGRAM ARGUMENTS...
+# Everything comes through the pipe: nothing of it is on a command line before the job's own, or in a file.
+attempt() {
+  name=$1 cap=$2 cwd=$3 stdin=$4
+  shift 4
+  d=$attempts/$name
+  # The first act, atomic: whoever creates the state file runs the attempt.
+  if ! { true >"$d/state"; } 2>/dev/null; then tell "free $me"; return; fi
+  exec 2>|"$run/slots/$me.err" 3<>"$d/stdout.pipe" 4<>"$d/stderr.pipe" 5>>"$d/state"
+  echo "shim $boot $self $cap" >&5
+  if [ -z "$lazy" ]; then
+    collect "$name" "$cap" &
+  fi
+  # In the foreground: POSIX has a background job ignore SIGINT and SIGQUIT for good.
+  (
+    umask 022
+    identify
+    while [ "$1" != -- ]; do
+      { echo 0 >|"$1"; } 2>/dev/null || { echo 'fail limits-unavailable' >&5; exit 126; }
+      shift
+    done
+    shift
+    cd -- "$cwd" 2>/dev/null || { echo 'fail cwd-missing' >&5; exit 126; }
+    echo "job $id" >&5
+    # A service that found this shim gone first fences, then reads `job`: one of the two sees the other.
+    [ ! -e "$d/fenced" ] || exit 126
+    tell "started $name $id"
+    unset LC_ALL OLDPWD
+    # From here on the variables are the job's: only positional parameters are used.
+    while [ "$1" != -- ]; do export "$1"; shift; done
+    shift
+    exec "$@" 3>&- 4>&- 5>&-
+  ) <"$stdin" >"$d/stdout.pipe" 2>"$d/stderr.pipe"
+  code=$?
+  # The shell says "Killed" and so on where the job died of a signal: exit 137 is told apart from kill -9.
+  signalled=0 cause=none job= failed=none
+  [ $code -le 128 ] || [ ! -s "$run/slots/$me.err" ] || signalled=1
+  while read -r word first rest; do
+    case $word in
+      job) job=$first ;;
+      fail) failed=$first ;;
+    esac
+  done <"$d/state"
+  [ -z "$job" ] || end_group "$job"
+  [ ! -e "$d/cause" ] || read -r cause <"$d/cause"
+  drained=no
+  [ -n "$lazy" ] || until [ -e "$d/collected" ]; do sleep 0.01; done
+  if { true >"$d/collected"; } 2>/dev/null; then
+    # Nobody collected: all that was written is in the pipes, and one read each takes it without waiting.
+    drained=
+    drain stdout 3
+    drain stderr 4
+    drained=${drained:-none}
+  fi
+  echo "exit $code $signalled $cause $drained" >&5
+  exec 3>&- 4>&- 5>&-
+  tell "ended $name $me $failed $code $signalled $cause $drained"
+}
+
+drain() {
+  [ "$d/$1.pipe" -nt "$run/reference" ] || return 0
+  dd bs=1048576 count=1 <&"$2" >>"$d/$1" 2>/dev/null
+  drained=$drained+$1
+}
+
+# What the job left in its process group: TERM, grace, KILL. Mostly there is nothing.
+end_group() {
+  kill -TERM -- "-$1" 2>/dev/null || return 0
+  kill -CONT -- "-$1" 2>/dev/null
+  tries=$((grace * 10))
+  while [ $tries -gt 0 ]; do
+    sleep 0.1
+    kill -0 -- "-$1" 2>/dev/null || return 0
+    tries=$((tries - 1))
+  done
+  kill -KILL -- "-$1" 2>/dev/null
+}
+
+slot() {
+  identify
+  self=$id
+  read -r boot </proc/sys/kernel/random/boot_id
+  lazy=
+  [ ! -e "$run/lazy" ] || lazy=yes
+  tell "slot $me $self"
+}
+
+# ---- collectors: between the job and the disk, so that a flood ends at the cap and not at a full disk ----
+
+# collect NAME CAP: takes both streams of the attempt, unless another has.
+collect() {
+  d=$attempts/$1
+  [ -p "$d/stdout.pipe" ] && [ -p "$d/stderr.pipe" ] || exit 0
+  # Open before the claim: what is in a pipe lives only while someone holds it open.
+  { exec 3<>"$d/stdout.pipe" 4<>"$d/stderr.pipe" 5>>"$d/state"; } 2>/dev/null
+  { true >"$d/collected"; } 2>/dev/null || exit 0
+  ( stream stderr "$2" ) &
+  stream stdout "$2"
+  exit 0
+}
+
+# stream NAME CAP: keeps CAP bytes and a little more, counts the rest exactly. dd writes each read at once.
+stream() {
+  exec 6<"$d/$1.pipe" 3>&- 4>&-
+  identify
+  echo "collector $1 $id" >&5
+  left=$(($2 + 65536)) dropped=0 open=yes child=
+  # The service ends a collector whose pipe a daemon of an ended job holds open.
+  trap 'open=; kill $child 2>/dev/null' TERM
+  while [ -n "$open" ] && [ $left -gt 0 ]; do
+    count=$((left / 65536))
+    [ $count -ge 16 ] || count=16
+    dd bs=65536 count=$count <&6 >>"$d/$1" 2>|"$d/$1.dd" &
+    child=$!
+    wait $child
+    failed=$?
+    [ -n "$open" ] || break
+    # Not written: the disk is full. The job goes on; what it says is counted.
+    [ $failed = 0 ] || break
+    records=0+0 bytes=
+    while read -r number words; do
+      case $words in
+        'records in') records=$number ;;
+        bytes*) bytes=$number ;;
+      esac
+    done <"$d/$1.dd"
+    # Fewer records than asked for: the end of the stream.
+    [ $((${records%+*} + ${records#*+})) -ge $count ] || open=
+    # Some busybox do not say how much they copied.
+    [ -n "$bytes" ] || bytes=$((left - $2 - 65536 + $(wc -c <"$d/$1")))
+    left=$((left - bytes))
+  done
+  if [ -n "$open" ]; then
+    wc -c <&6 >|"$d/$1.dd" &
+    child=$!
+    wait $child
+    read -r dropped <"$d/$1.dd"
+  fi
+  echo "end $1 ${dropped:-0}" >&5
+  tell "grown ${d##*/}"
+}
+
+# ---- watchdog ----
+
+watchdog() {
+  spawner=$1
+  identify
+  self=$id
+  echo "$self" >|"$run/watchdog"
+  tick=0 silent=
+  while sleep 1; do
+    read -r current <"$run/watchdog" && [ "$current" = "$self" ] || exit 0
+    # Boot time, not wall time or monotonic: it counts suspend.
+    read -r now rest </proc/uptime
+    now=${now%.*}
+    for entry in "$run"/deadlines/*; do
+      due=${entry##*/}
+      due=${due%%.*}
+      [ "$due" -le "$now" ] 2>/dev/null || break
+      expire
+    done
+    # An attempt seen twice without collectors has nobody else who would start them.
+    seen=$silent silent=
+    for folder in "$attempts"/*; do
+      [ ! -e "$folder/collected" ] && [ -e "$folder/state" ] || continue
+      silent="$silent $folder "
+      case $seen in *" $folder "*) backstop "$folder" & ;; esac
+    done
+    # Reaps what has ended.
+    jobs >/dev/null
+    tick=$((tick + 1))
+    [ $((tick % 10)) != 0 ] || is_alive $spawner || is_needed || exit 0
+  done
+}
+
+backstop() {
+  read -r word boot pid start cap <"$1/state" && collect "${1##*/}" "$cap"
+}
+
+# True while some shim still has its job.
+is_needed() {
+  for folder in "$attempts"/*; do
+    { read -r word rest pid start cap <"$folder/state"; } 2>/dev/null || continue
+    is_alive "$pid" "$start" && return 0
+  done
+  return 1
+}
+
+# An entry is SECONDS.t.NAME (TERM is due) or SECONDS.k.NAME (KILL is due).
+expire() {
+  kind=${entry##*/}
+  kind=${kind#*.}
+  name=${kind#*.} kind=${kind%%.*}
+  folder=$attempts/$name job=
+  { while read -r word first rest; do
+    case $word in
+      job) job=$first start=$rest ;;
+      exit) job=; break ;;
+    esac
+  done <"$folder/state"; } 2>/dev/null
+  if [ -n "$job" ] && is_alive "$job" "$start"; then
+    if [ $kind = t ]; then
+      { echo deadline >"$folder/cause"; } 2>/dev/null
+      true >|"$run/deadlines/$(printf %012d $((now + grace))).k.$name"
+      kill -TERM -- "-$job" 2>/dev/null || kill -TERM "$job" 2>/dev/null
+      kill -CONT -- "-$job" 2>/dev/null
+    else
+      kill -KILL -- "-$job" 2>/dev/null || kill -KILL "$job" 2>/dev/null
+    fi
+  fi
+  rm -f "$entry"
+}
+
+# ---- spawner ----
+
+spawner() {
+  identify
+  watchdog "$id" &
+}
+
+open_slot() {
+  sh -s -- "$run" "$attempts" "$grace" "$1" <"$run/slots/$1" >/dev/null 2>&1 &
+  jobs >/dev/null
+}
+
+# make_pipes BATCH COUNT: so many at a time, as each exec costs as much as a job. Dated back, so that the first
+# write shows in the time of change.
+make_pipes() {
+  batch=$1 n=$2
+  set --
+  while [ $n -gt 0 ]; do n=$((n - 1)); set -- "$@" "$run/pool/$batch.$n"; done
+  mkfifo -- "$@" && touch -t 197101010000 -- "$@" && tell "pipes $batch"
+}

@@ -1,0 +1,26 @@
+import type { Runtime } from '../../src/contracts/runtime.ts'
+
+/** The runtimes of this node, by name and by the task types they take. */
+export function createRuntimes() {
+  const byName = new Map<string, Runtime>()
+  const byTaskType = new Map<string, Runtime>()
+  return {
+    /** Adds a runtime before the service is ready. Throws where its name or one of its task types is taken. */
+    add(runtime: Runtime): void {
+      if (byName.has(runtime.name)) throw new Error(`There is a runtime "${runtime.name}" already`)
+      for (const type of runtime.taskTypes) {
+        const other = byTaskType.get(type)
+        if (other !== undefined) throw new Error(`Runtime "${other.name}" takes tasks of type "${type}" already`)
+      }
+      byName.set(runtime.name, runtime)
+      for (const type of runtime.taskTypes) byTaskType.set(type, runtime)
+    },
+    find: (name: string): Runtime | null => byName.get(name) ?? null,
+    forTask: (type: string): Runtime | null => byTaskType.get(type) ?? null,
+    list: (): Runtime[] => [...byName.values()],
+    /** Task type -> name of the runtime that takes it. */
+    taskTypes: (): ReadonlyMap<string, string> => new Map([...byTaskType].map(([type, runtime]) => [type, runtime.name]))
+  }
+}
+
+export type Runtimes = ReturnType<typeof createRuntimes>

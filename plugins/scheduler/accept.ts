@@ -1,0 +1,188 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import { compileSchema } from '../../src/validation.ts'
+import type { Transaction } from '../../src/contracts/storage.ts'
+import { validateConstraint } from '../../src/domain/placement/constraints.ts'
+import { createJob, decide, isFinished, type JobRecord } from '../../src/domain/job-state.ts'
+import { toJob } from '../../src/domain/job-view.ts'
+import { explain, isUnplaceable } from '../../src/domain/placement/index.ts'
+import { RoostError } from '../../src/errors.ts'
+import { newId } from '../../src/ids.ts'
+import type { FrameBody } from '../../src/schemas/frame.ts'
+import type { Job, JobSpec } from '../../src/schemas/job.ts'
+import type { Placement } from '../../src/schemas/placement.ts'
+import type { FieldError } from '../../src/schemas/problem.ts'
+import type { Request, SchedulerContext } from './context.ts'
+import { localNode, toPlacementJob, toQueueEntry } from './placing.ts'
+
+export interface SubmitOptions extends Request {
+  /** Given by the client; the same key and body replay the first answer. */
+  idempotencyKey?: string
+  /** Refuse where an unfinished job has the same name. */
+  uniqueName?: boolean
+}
+
+/** Checks, explains and accepts jobs. */
+export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
+  const { storage, clock, queue, runtimes, node } = context
+  const taskChecks = new Map<string, (task: unknown) => FieldError[]>()
+
+  /** What no schema can say. Every field at fault at once. */
+  function check(spec: JobSpec): void {
+    const errors: FieldError[] = []
+    const { task } = spec
+    if (task.type.includes('/')) {
+      const schema = runtimes.forTask(task.type)?.taskSchema
+      if (schema !== undefined) {
+        let validate = taskChecks.get(task.type)
+        if (validate === undefined) taskChecks.set(task.type, (validate = compileSchema(schema)))
+        for (const error of validate(task)) errors.push({ ...error, pointer: `/task${error.pointer}` })
+      }
+    }
+    for (const [index, constraint] of (spec.constraints ?? []).entries()) {
+      for (const { pointer, message } of validateConstraint(constraint)) errors.push({ in: 'body', pointer: `/constraints/${index}${pointer}`, message })
+    }
+    if (spec.workspace !== undefined) errors.push({ in: 'body', pointer: '/workspace', message: 'is not supported yet: this version keeps no artifacts; leave it out' })
+    if (spec.outputs !== undefined) errors.push({ in: 'body', pointer: '/outputs', message: 'is not supported yet: this version keeps no artifacts; leave it out' })
+    if (errors.length > 0) throw new RoostError('invalid', `${errors[0]!.pointer} ${errors[0]!.message}`, { errors })
+  }
+
+  function explainNow(spec: JobSpec): Placement {
+    const entry = toQueueEntry({ ...createJob('plan', 'default', spec, clock.now()).job }, [])
+    return explain(toPlacementJob(entry), [localNode(context)], { seed: 0 })
+  }
+
+  /** Refuses what waiting could never make possible. */
+  function requirePlaceable(spec: JobSpec): void {
+    const placement = explainNow(spec)
+    if (placement.choice !== null || !isUnplaceable(placement)) return
+    const reasons = placement.filtered.flatMap((filtered) => filtered.reasons.filter((reason) => reason.permanent).map((reason) => `${filtered.name}: ${reason.message}`))
+    throw new RoostError('unplaceable', `No node in sight could ever run this job (${reasons.join('; ')})`, { extra: { placement } })
+  }
+
+  function requireTenantMayRun(spec: JobSpec, tenant: string): void {
+    if (tenant !== 'default' && spec.task.type === 'process') {
+      throw new RoostError('policy-denied', `Process jobs of tenant "${tenant}" would run as the same user as those of other tenants and could read them; use a container task`)
+    }
+  }
+
+  /** One transaction: the job, its first frames, its audit record and the key. Nothing here touches memory. */
+  async function insert(tx: Transaction, spec: JobSpec, options: SubmitOptions, now: number): Promise<{ job: JobRecord; waitingFor: string[] }> {
+    const { tenant } = options.principal
+    const dependsOn = spec.dependsOn ?? []
+    const waitingFor: string[] = []
+    let failed: { dependency: string; state: 'failed' | 'cancelled' } | null = null
+    if (dependsOn.length > 0) {
+      const states = await tx.jobs.states(tenant, dependsOn)
+      const errors: FieldError[] = []
+      for (const [index, id] of dependsOn.entries()) {
+        const state = states.get(id)
+        if (state === undefined) errors.push({ in: 'body', pointer: `/dependsOn/${index}`, message: `names no job; a job can depend only on jobs that exist already, so a cycle cannot be` })
+        else if (state === 'failed' || state === 'cancelled') failed ??= { dependency: id, state }
+        else if (state !== 'succeeded') waitingFor.push(id)
+      }
+      if (errors.length > 0) throw new RoostError('invalid', `${errors[0]!.pointer} ${errors[0]!.message}`, { errors })
+    }
+    if (options.uniqueName === true && spec.name !== undefined) {
+      const other = await tx.jobs.findUnfinishedByName(tenant, spec.name)
+      if (other !== null) throw new RoostError('name-in-use', `Job ${other.id} is named "${spec.name}" and is ${other.state}`, { extra: { jobId: other.id } })
+    }
+    const created = createJob(newId(now), tenant, spec, now)
+    let { job } = created
+    const frames: FrameBody[] = created.frames
+    if (waitingFor.length > 0) job = { ...job, reason: 'dependencies', message: `Waits for ${waitingFor.length === 1 ? `job ${waitingFor[0]}` : `${waitingFor.length} jobs`} to succeed` }
+    await tx.jobs.insert(job)
+    if (failed !== null) {
+      const outcome = decide(job, { type: 'dependency-failed', ...failed }, now, 0)
+      if (outcome.ok) {
+        job = outcome.job
+        frames.push(...outcome.frames)
+        await tx.jobs.update(job)
+      }
+    }
+    const lastSeq = await tx.events.append(job.id, frames)
+    await tx.audit.append(context.audit(options, 'job.submit', job.id, spec.name === undefined ? {} : { name: spec.name }))
+    return { job: { ...job, lastSeq }, waitingFor }
+  }
+
+  function enqueue(job: JobRecord, waitingFor: string[]): void {
+    if (isFinished(job.state)) return
+    queue.add(toQueueEntry(job, waitingFor))
+    context.wake()
+  }
+
+  return {
+    /**
+     * Accepts a job: when this resolves it is on disk. Throws `invalid`, `unplaceable`, `name-in-use`,
+     * `idempotency-mismatch`, `policy-denied`, `draining`, `storage-unavailable`.
+     */
+    async submit(spec: JobSpec, options: SubmitOptions): Promise<{ job: Job; replayed: boolean }> {
+      const { tenant } = options.principal
+      const { idempotencyKey } = options
+      const bodyHash = idempotencyKey === undefined ? '' : createHmac('sha256', bodyKey).update(canonicalJson(spec)).digest('hex')
+      if (idempotencyKey !== undefined) {
+        // A replay is answered even where a new job would be refused now.
+        const earlier = await storage.idempotency.find(tenant, idempotencyKey)
+        if (earlier !== null) return replay(earlier, bodyHash)
+      }
+      check(spec)
+      requireTenantMayRun(spec, tenant)
+      if (context.draining) throw new RoostError('draining', `Node ${node.name} is draining and takes no jobs; undrain it with: roost undrain`, { headers: { 'retry-after': '30' } })
+      requirePlaceable(spec)
+      const now = clock.now()
+      const result = await storage.write(async (tx) => {
+        if (idempotencyKey !== undefined) {
+          const earlier = await tx.idempotency.find(tenant, idempotencyKey)
+          if (earlier !== null) return replay(earlier, bodyHash)
+        }
+        const inserted = await insert(tx, spec, options, now)
+        const job = toJob(inserted.job)
+        if (idempotencyKey !== undefined) {
+          await tx.idempotency.insert({ tenant, key: idempotencyKey, bodyHash, jobId: job.id, response: JSON.stringify(job), createdAt: now })
+        }
+        return { job, replayed: false, inserted }
+      })
+      if ('inserted' in result) enqueue(result.inserted.job, result.inserted.waitingFor)
+      return { job: result.job, replayed: result.replayed }
+    },
+
+    /** Where the job would go now and why; stores nothing. Throws `invalid`. */
+    plan(spec: JobSpec): Placement {
+      check(spec)
+      return explainNow(spec)
+    },
+
+    /** The same spec once more, as a job of its own. Throws `job-not-found` and what `submit` throws. */
+    async rerun(id: string, options: SubmitOptions): Promise<Job> {
+      const earlier = await context.require(id, options.principal)
+      const { dependsOn: _, ...spec } = earlier.spec
+      return (await this.submit(spec, options)).job
+    }
+  }
+}
+
+function replay(earlier: { bodyHash: string; response: string }, bodyHash: string): { job: Job; replayed: boolean } {
+  if (earlier.bodyHash !== bodyHash) {
+    throw new RoostError('idempotency-mismatch', 'That Idempotency-Key came with another body before; use a new key for a new job')
+  }
+  return { job: JSON.parse(earlier.response) as Job, replayed: true }
+}
+
+/** JSON with sorted keys: the same body however it was written down. */
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, member: unknown) =>
+    member !== null && typeof member === 'object' && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member
+  )
+}
+
+/** The key under which bodies are hashed: made once, kept with the installation. */
+export async function openBodyKey(context: SchedulerContext): Promise<Buffer> {
+  return await context.storage.write(async (tx) => {
+    const kept = await tx.settings.get('idempotency-key')
+    if (kept !== null) return Buffer.from(kept, 'hex')
+    const made = randomBytes(32)
+    await tx.settings.set('idempotency-key', made.toString('hex'))
+    return made
+  })
+}

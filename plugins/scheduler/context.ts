@@ -1,0 +1,106 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Clock } from '../../src/contracts/clock.ts'
+import type { Runtime } from '../../src/contracts/runtime.ts'
+import type { AuditRecord, Storage } from '../../src/contracts/storage.ts'
+import { decide, type Intent, type JobInput, type JobRecord, type Outcome } from '../../src/domain/job-state.ts'
+import { RoostError } from '../../src/errors.ts'
+import type { Principal } from '../../src/schemas/token.ts'
+import type { Capacity } from '../capacity/index.ts'
+import type { Runtimes } from '../runtimes/index.ts'
+import type { Secrets } from '../secrets/index.ts'
+import { createQueue } from './queue.ts'
+
+export interface SchedulerOptions {
+  storage: Storage
+  clock: Clock
+  runtimes: Runtimes
+  capacity: Capacity
+  secrets: Secrets
+  log: FastifyBaseLogger
+  node: { id: string; name: string; labels: Record<string, string> }
+  logCapBytes: number
+  /** In [0,1); spreads backoffs and breaks ties. */
+  random?: () => number
+}
+
+/** An attempt that is not over, as this node holds it in memory; rebuilt from storage at start. */
+export interface LiveAttempt {
+  jobId: string
+  number: number
+  name: string
+  tenant: string
+  runtime: Runtime | null
+  intent: Intent | null
+  /** True once the runtime has been told to start or adopt it: only then can it be stopped. */
+  handed: boolean
+  deadline: { cancel(): void } | null
+  startedAt: number | null
+}
+
+/** Who asked, for the audit. */
+export interface Request {
+  principal: Principal
+  requestId: string | null
+}
+
+/** What the parts of the scheduler share. State here never runs ahead of a commit. */
+export function createContext(options: SchedulerOptions) {
+  const { storage, clock } = options
+  const random = options.random ?? Math.random
+
+  const context = {
+    ...options,
+    random,
+    queue: createQueue(),
+    live: new Map<string, LiveAttempt>(),
+    /** Jobs taken from the queue whose placing is not committed yet. */
+    placing: new Set<string>(),
+    draining: false,
+    /** Why nothing is placed (a restored backup), or null. */
+    paused: null as string | null,
+    stopped: false,
+
+    /** Set by dispatch: look at the queue again. */
+    wake: (): void => {},
+    /** Set by progress: memory follows a committed change. */
+    settle: (_job: JobRecord): void => {},
+
+    /**
+     * Applies one input to one job in one transaction. Returns the job as committed and what `decide` said; null where
+     * there is no such job.
+     */
+    async change(id: string, input: JobInput, audit?: AuditRecord): Promise<{ job: JobRecord; outcome: Outcome } | null> {
+      const result = await storage.write(async (tx) => {
+        const job = await tx.jobs.find(id)
+        if (job === null) return null
+        const outcome = decide(job, input, clock.now(), random())
+        if (!outcome.ok) return { job, outcome }
+        await tx.jobs.update(outcome.job)
+        const lastSeq = outcome.frames.length === 0 ? job.lastSeq : await tx.events.append(id, outcome.frames)
+        if (audit !== undefined) await tx.audit.append(audit)
+        return { job: { ...outcome.job, lastSeq }, outcome }
+      })
+      if (result?.outcome.ok) context.settle(result.job)
+      return result
+    },
+
+    /** The job where this tenant may see it. Throws `job-not-found`. */
+    async require(id: string, principal: Principal): Promise<JobRecord> {
+      const job = await storage.jobs.find(id)
+      if (job === null || !maySee(principal, job)) throw new RoostError('job-not-found', `No job has the id ${id}`)
+      return job
+    },
+
+    audit(request: Request, action: string, subject: string, detail: Record<string, unknown> = {}): AuditRecord {
+      const { principal, requestId } = request
+      return { at: clock.now(), actor: principal.tokenId, tenant: principal.tenant, action, subject, requestId, detail }
+    }
+  }
+  return context
+}
+
+export type SchedulerContext = ReturnType<typeof createContext>
+
+/** Tenants see their own things; the admin scope sees all. */
+export const maySee = (principal: Principal, job: { tenant: string }): boolean =>
+  job.tenant === principal.tenant || principal.scopes.has('admin')

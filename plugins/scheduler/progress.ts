@@ -1,0 +1,127 @@
+import { isUtf8 } from 'node:buffer'
+import type { Observation } from '../../src/contracts/runtime.ts'
+import { attemptName, currentAttempt, isFinished, type JobRecord } from '../../src/domain/job-state.ts'
+import type { FrameBody } from '../../src/schemas/frame.ts'
+import type { SchedulerContext } from './context.ts'
+import { toQueueEntry } from './placing.ts'
+
+const faultPauseMs = 1_000
+
+/** What happens after a commit: memory follows, dependents move, the runtime clears up; and what runtimes report. */
+export function createProgress(context: SchedulerContext) {
+  const { storage, clock, queue, live, capacity, runtimes, log } = context
+
+  context.settle = (job) => {
+    const attempt = currentAttempt(job)
+    const held = live.get(job.id)
+    if (held !== undefined && (attempt === null || attempt.number !== held.number)) {
+      live.delete(job.id)
+      held.deadline?.cancel()
+      capacity.release(job.id)
+      void held.runtime?.remove(held.name).catch((error: unknown) => log.warn({ err: error, name: held.name }, 'what is left of an attempt could not be removed'))
+    }
+    if (attempt !== null) follow(job)
+    if (job.state === 'queued') {
+      if (!queue.get(job.id) && !context.placing.has(job.id)) queue.add(toQueueEntry(job, []))
+    } else {
+      queue.remove(job.id)
+    }
+    if (isFinished(job.state)) void tellDependents(job)
+    context.wake()
+  }
+
+  /** Brings the live attempt in memory up to the committed job. */
+  function follow(job: JobRecord): void {
+    const attempt = currentAttempt(job)!
+    let held = live.get(job.id)
+    if (held === undefined) {
+      held = {
+        jobId: job.id, number: attempt.number, name: attemptName(job.id, attempt.number), tenant: job.tenant,
+        runtime: runtimes.find(attempt.runtime), intent: null, handed: false, deadline: null, startedAt: null
+      }
+      live.set(job.id, held)
+    }
+    held.intent = job.intent
+    held.startedAt = attempt.startedAt
+    if (held.deadline === null && attempt.deadlineAt !== null && job.intent === null) armDeadline(job.id, attempt.number, attempt.deadlineAt)
+  }
+
+  function armDeadline(id: string, number: number, at: number): void {
+    const held = live.get(id)
+    if (held === undefined || held.number !== number) return
+    held.deadline = clock.setTimeout(() => {
+      // A long wait is cut by the clock: look again until the time has come.
+      if (clock.now() < at) armDeadline(id, number, at)
+      else void timeOut(id, number)
+    }, at - clock.now())
+  }
+
+  async function timeOut(id: string, number: number): Promise<void> {
+    try {
+      const changed = await context.change(id, { type: 'time-out' })
+      if (changed?.outcome.ok) await endAttempt(id)
+    } catch (error) {
+      log.warn({ err: error, jobId: id }, 'the time-out was not stored; it is tried again')
+      armDeadline(id, number, clock.now() + faultPauseMs)
+    }
+  }
+
+  /** Carries out a committed wish to end the attempt. */
+  async function endAttempt(id: string): Promise<void> {
+    const held = live.get(id)
+    // Not handed over yet: the start itself finds the wish.
+    if (held?.intent == null || held.runtime === null || !held.handed) return
+    try {
+      await held.runtime.stop(held.name, held.intent.graceSeconds)
+    } catch (error) {
+      log.error({ err: error, name: held.name }, 'the attempt could not be asked to end')
+    }
+  }
+
+  async function tellDependents(job: JobRecord): Promise<void> {
+    try {
+      for (const id of await storage.jobs.listDependents(job.id)) {
+        if (job.state === 'succeeded') {
+          const entry = queue.get(id)
+          if (entry?.waitingFor.delete(job.id) && entry.waitingFor.size === 0) context.wake()
+        } else {
+          await context.change(id, { type: 'dependency-failed', dependency: job.id, state: job.state })
+        }
+      }
+    } catch (error) {
+      log.warn({ err: error, jobId: job.id }, 'jobs that wait for this one could not be told; told again soon')
+      clock.setTimeout(() => void tellDependents(job), faultPauseMs)
+    }
+  }
+
+  /** A runtime's word: resolves once it is stored, rejects where it is to be said again. */
+  async function report(observation: Observation): Promise<void> {
+    const { jobId, attempt } = observation
+    const held = live.get(jobId)
+    if (observation.type === 'output' || observation.type === 'truncated') {
+      // The fence: output of an attempt that is no longer the current one is not the job's.
+      if (held === undefined || held.number !== attempt) return
+      await storage.write(async (tx) => {
+        await tx.events.append(jobId, [toLogFrame(observation)])
+        await tx.jobs.saveCursor(jobId, attempt, observation.cursor)
+      })
+      return
+    }
+    const changed = await context.change(jobId, observation)
+    if (changed?.outcome.ok === false && changed.outcome.why === 'refused') {
+      log.warn({ jobId, attempt, observation: observation.type, detail: changed.outcome.detail }, 'an observation was refused')
+    }
+  }
+
+  return { report, endAttempt }
+}
+
+function toLogFrame(observation: Extract<Observation, { type: 'output' | 'truncated' }>): FrameBody {
+  const { attempt, stream } = observation
+  const time = new Date(observation.at).toISOString()
+  if (observation.type === 'truncated') return { type: 'log', time, attempt, stream, text: '', truncated: observation.bytes }
+  const bytes = Buffer.from(observation.bytes.buffer, observation.bytes.byteOffset, observation.bytes.byteLength)
+  return isUtf8(bytes)
+    ? { type: 'log', time, attempt, stream, text: bytes.toString('utf8') }
+    : { type: 'log', time, attempt, stream, text: bytes.toString('base64'), encoding: 'base64' }
+}

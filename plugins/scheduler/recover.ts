@@ -1,0 +1,76 @@
+import { currentAttempt, type JobRecord } from '../../src/domain/job-state.ts'
+import type { SchedulerContext } from './context.ts'
+import { requestsOf, toQueueEntry } from './placing.ts'
+
+const pageSize = 500
+
+/**
+ * At start: puts queued jobs back into the queue, counts what runs against the capacity and gives each live attempt to
+ * its runtime to be found again. Of a restored backup nothing is started or re-attached: what ran when it was made may
+ * have ended or may run elsewhere.
+ */
+export async function recover(
+  context: SchedulerContext,
+  hand: (job: JobRecord, how: 'adopt') => Promise<void>,
+  endAttempt: (id: string) => Promise<void>
+): Promise<{ queued: number; adopted: number }> {
+  const { storage, queue, capacity, clock, log } = context
+  context.draining = (await storage.settings.get('drain')) !== null
+  const restored = await storage.settings.get('restored')
+  const adopt: JobRecord[] = []
+  const lost: string[] = []
+  let queued = 0
+  for (let after: string | null = null; ; ) {
+    const page: JobRecord[] = await storage.jobs.listUnfinished(after, pageSize)
+    for (const job of page) {
+      const attempt = currentAttempt(job)
+      if (attempt === null) {
+        const verdict = await waitingFor(context, job)
+        if (verdict !== null) {
+          queue.add(toQueueEntry(job, verdict))
+          queued++
+        }
+      } else if (restored !== null) {
+        lost.push(job.id)
+        await context.change(job.id, {
+          type: 'lost', attempt: attempt.number, at: clock.now(), code: 'restored',
+          message: 'It ran when the backup was made; whether it ended is not known, so it is not run again by itself. Run it again with: roost rerun'
+        })
+      } else {
+        capacity.restore(job.id, { ...requestsOf(job.spec), gpus: attempt.gpus })
+        adopt.push(job)
+      }
+    }
+    if (page.length < pageSize) break
+    after = page.at(-1)!.id
+  }
+  if (restored !== null) {
+    context.paused = `restored from a backup: ${queued} waiting jobs start after "roost undrain" (they may have run since the backup); ` +
+      `${lost.length} jobs that ran then are not run again by themselves${lost.length === 0 ? '' : `: ${lost.slice(0, 20).join(', ')}${lost.length > 20 ? ', …' : ''}`}`
+    log.warn(context.paused)
+  }
+  for (const job of adopt) {
+    context.settle(job)
+    // One at a time would make a start with a thousand jobs slow; the runtime orders its own work.
+    void hand(job, 'adopt').then(() => (job.intent === null ? undefined : endAttempt(job.id)))
+  }
+  return { queued, adopted: adopt.length }
+}
+
+/** Jobs that this one still waits for; null where one of them failed, and this job with it. */
+async function waitingFor(context: SchedulerContext, job: JobRecord): Promise<string[] | null> {
+  const dependsOn = job.spec.dependsOn ?? []
+  if (dependsOn.length === 0) return []
+  const states = await context.storage.jobs.states(job.tenant, dependsOn)
+  const open: string[] = []
+  for (const id of dependsOn) {
+    const state = states.get(id)
+    // A dependency that was purged had finished; only a success could have left this job waiting.
+    if (state === 'failed' || state === 'cancelled') {
+      await context.change(job.id, { type: 'dependency-failed', dependency: id, state })
+      return null
+    }
+    if (state !== undefined && state !== 'succeeded') open.push(id)
+  }
+  return open
+}

@@ -1,0 +1,5 @@
+import type { Migration } from './migration.ts'
+import { first } from './001-first.ts'
+
+/** Every step, in order. A new one goes to the end, with the next number. */
+export const migrations: readonly Migration[] = [first]

@@ -1,0 +1,35 @@
+import websocket from '@fastify/websocket'
+import fp from 'fastify-plugin'
+import type {} from '../storage/index.ts'
+import { createStream, type Stream } from './stream.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    stream: Stream
+  }
+}
+
+const subprotocol = 'roost.stream.v1'
+/** Readers send nothing; a larger message is closed with 1009. */
+const maxMessageBytes = 4096
+const closeGraceMs = 2_000
+
+export default fp(
+  async (app) => {
+    const stream = createStream({ storage: app.storage, log: app.log })
+    app.decorate('stream', stream)
+    await app.register(websocket, {
+      options: {
+        maxPayload: maxMessageBytes,
+        // The bearer subprotocol is a secret: it is never echoed.
+        handleProtocols: (offered: Set<string>) => (offered.has(subprotocol) ? subprotocol : false)
+      },
+      // The default waits for every client to answer the close; ours cuts the silent ones.
+      preClose: async () => {
+        await stream.close(closeGraceMs)
+        app.websocketServer.close()
+      }
+    })
+  },
+  { name: 'stream', dependencies: ['storage'], decorators: { fastify: ['storage'] } }
+)

@@ -1,0 +1,118 @@
+import type { Storage } from '../../src/contracts/storage.ts'
+
+/** A stretch of a job's log, encoded once for however many readers. */
+export interface Page {
+  from: number
+  /** seq of its last frame. */
+  to: number
+  frames: readonly { seq: number; bytes: Buffer }[]
+  bytes: number
+  /** True where its last frame is the job's last. */
+  ends: boolean
+}
+
+export interface PagesOptions {
+  storage: Pick<Storage, 'events' | 'onAppended'>
+  /** Most frames and about the most bytes of a page. */
+  pageFrames?: number
+  pageBytes?: number
+  /** What recent pages may take of memory. */
+  cacheBytes?: number
+}
+
+/**
+ * Reads logs in pages. A reader holds a cursor and asks for the page at it; readers in step share one read and one
+ * encoding. Pages live in a small cache, so memory does not grow with the readers.
+ */
+export function createPages({ storage, pageFrames = 512, pageBytes = 256 * 1024, cacheBytes = 16 * 2 ** 20 }: PagesOptions) {
+  const cache = new Map<string, Promise<Page>>()
+  const sizes = new Map<string, number>()
+  let cached = 0
+  const lastSeqs = new Map<string, number>()
+  const waiters = new Map<string, Set<() => void>>()
+
+  const unsubscribe = storage.onAppended((grown) => {
+    for (const [jobId, lastSeq] of grown) {
+      const waiting = waiters.get(jobId)
+      if (waiting === undefined) continue
+      lastSeqs.set(jobId, lastSeq)
+      for (const wake of waiting) wake()
+    }
+  })
+
+  async function load(jobId: string, from: number): Promise<Page> {
+    const stored = await storage.events.read(jobId, from, pageFrames, pageBytes)
+    let bytes = 0
+    const frames = stored.map(({ seq, json }) => {
+      const encoded = Buffer.from(json, 'utf8')
+      bytes += encoded.length
+      return { seq, bytes: encoded }
+    })
+    const last = stored.at(-1)
+    return { from, to: last?.seq ?? from - 1, frames, bytes, ends: last?.type === 'result' || last?.type === 'error' }
+  }
+
+  return {
+    /** The frames from `from` on that are stored now; maybe none. */
+    async read(jobId: string, from: number): Promise<Page> {
+      // The last seq known stands in the key: a page read earlier may have grown since.
+      const key = `${jobId}:${from}:${lastSeqs.get(jobId) ?? ''}`
+      const found = cache.get(key)
+      if (found !== undefined) return await found
+      const loading = load(jobId, from)
+      // Only pages of a log that somebody follows are kept: their key changes when the log grows.
+      if (lastSeqs.has(jobId)) {
+        cache.set(key, loading)
+        loading.then(
+          (page) => {
+            sizes.set(key, page.bytes)
+            cached += page.bytes
+            for (const [oldest] of cache) {
+              if (cached <= cacheBytes) break
+              cache.delete(oldest)
+              cached -= sizes.get(oldest) ?? 0
+              sizes.delete(oldest)
+            }
+          },
+          () => cache.delete(key)
+        )
+      }
+      return await loading
+    },
+
+    /**
+     * Begins to watch a log. `changed()` resolves when it grew since the last call (at once where it has already) or
+     * when `stop` was called.
+     */
+    watch(jobId: string): { changed(): Promise<void>; stop(): void } {
+      let grown = false
+      let resolveChange: (() => void) | null = null
+      const wake = () => {
+        grown = true
+        resolveChange?.()
+        resolveChange = null
+      }
+      let waiting = waiters.get(jobId)
+      if (waiting === undefined) waiters.set(jobId, (waiting = new Set()))
+      waiting.add(wake)
+      return {
+        async changed() {
+          if (!grown) await new Promise<void>((resolve) => (resolveChange = resolve))
+          grown = false
+        },
+        stop() {
+          waiting.delete(wake)
+          if (waiting.size === 0 && waiters.get(jobId) === waiting) {
+            waiters.delete(jobId)
+            lastSeqs.delete(jobId)
+          }
+          wake()
+        }
+      }
+    },
+
+    close: unsubscribe
+  }
+}
+
+export type Pages = ReturnType<typeof createPages>

@@ -1,0 +1,204 @@
+import { Readable } from 'node:stream'
+import type { FastifyBaseLogger } from 'fastify'
+import type { WebSocket } from 'ws'
+import type { Storage } from '../../src/contracts/storage.ts'
+import { RoostError } from '../../src/errors.ts'
+import type { LogFrame } from '../../src/schemas/frame.ts'
+import { follow } from './follow.ts'
+import { createPages } from './pages.ts'
+import { closeCodes, heartbeat, tail, type Reader } from './socket.ts'
+
+export interface StreamOptions {
+  storage: Storage
+  log: FastifyBaseLogger
+  /** A heartbeat after this much silence; a reader that answers no ping for twice as long is dropped. */
+  heartbeatMs?: number
+  pageFrames?: number
+}
+
+/** Where a reader wants to begin: `from` (a seq, inclusive), or the last `tail` log frames. */
+export interface StreamStart { from?: number; tail?: number }
+
+/** Serves job logs to many readers over WebSocket, SSE and as plain text. */
+export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }: StreamOptions) {
+  const pages = createPages({ storage, ...(pageFrames === undefined ? {} : { pageFrames }) })
+  const readers = new Set<Reader>()
+  const eventStreams = new Set<AbortController>()
+  let closing = false
+
+  const beat = setInterval(() => {
+    const now = performance.now()
+    for (const reader of readers) {
+      const { socket } = reader
+      if (now - reader.heardAt > 2 * heartbeatMs) {
+        // It answered no ping: the machine at the other end is gone, whatever TCP believes.
+        socket.terminate()
+      } else if (now - reader.sentAt >= heartbeatMs && socket.bufferedAmount === 0) {
+        socket.send(JSON.stringify(heartbeat(reader.lastSeq)))
+        reader.sentAt = now
+      }
+      if (now - reader.heardAt > heartbeatMs / 2) socket.ping()
+    }
+  }, heartbeatMs / 5)
+  beat.unref()
+
+  /** The seq to begin with. Throws `invalid` where `from` is beyond lastSeq + 1, `job-not-found`. */
+  async function startOf(jobId: string, start: StreamStart): Promise<{ from: number; lastSeq: number }> {
+    const lastSeq = await storage.events.lastSeq(jobId)
+    if (lastSeq === null) throw new RoostError('job-not-found', `No job has the id ${jobId}`)
+    const from = start.from ?? (start.tail === undefined ? 1 : await storage.events.tailStart(jobId, start.tail))
+    if (from > lastSeq + 1) {
+      const message = `must be at most ${lastSeq + 1} (lastSeq + 1); got ${from}`
+      throw new RoostError('invalid', `from ${message}`, { errors: [{ in: 'query', pointer: '/from', message }] })
+    }
+    return { from, lastSeq }
+  }
+
+  // A generator that waits for a silent log is woken by its abort alone: destroying the Readable waits for it in turn.
+  function openEventStream(gone: AbortSignal): AbortController {
+    const abort = new AbortController()
+    eventStreams.add(abort)
+    gone.addEventListener('abort', () => abort.abort(), { once: true })
+    return abort
+  }
+
+  return {
+    startOf,
+    /** Readers now, for the metrics. */
+    counts: () => ({ websocket: readers.size, sse: eventStreams.size }),
+
+    /** Serves one WebSocket; `from` is one that `startOf` gave. */
+    serve(socket: WebSocket, jobId: string, from: number, finished: boolean): void {
+      if (closing) {
+        socket.close(closeCodes.goingAway)
+        return
+      }
+      const now = performance.now()
+      const reader: Reader = { jobId, socket, lastSeq: from - 1, sentAt: now, heardAt: now, abort: new AbortController() }
+      readers.add(reader)
+      socket.on('close', () => readers.delete(reader))
+      if (finished) {
+        socket.close(closeCodes.done)
+        return
+      }
+      tail(pages, reader, from).catch((error: unknown) => log.error({ err: error, jobId }, 'a stream failed'))
+    },
+
+    /** The log as server-sent events; `from` is one that `startOf` gave, `gone` tells that the reader went away. */
+    events(jobId: string, from: number, gone: AbortSignal): Readable {
+      const abort = openEventStream(gone)
+      async function* chunks() {
+        const silence = { timer: null as NodeJS.Timeout | null }
+        let lastSeq = from - 1
+        const source = follow(pages, jobId, { from, signal: abort.signal })
+        try {
+          yield ': roost\n\n'
+          let next = source.next()
+          for (;;) {
+            const quiet = new Promise<'quiet'>((resolve) => {
+              silence.timer = setTimeout(() => resolve('quiet'), heartbeatMs)
+            })
+            const step = await Promise.race([next, quiet])
+            clearTimeout(silence.timer!)
+            if (step === 'quiet') {
+              yield `data: ${JSON.stringify(heartbeat(lastSeq))}\n\n`
+              continue
+            }
+            if (step.done === true) return
+            lastSeq = step.value.to
+            yield Buffer.concat(step.value.frames.flatMap(({ seq, bytes }) => [Buffer.from(`id: ${seq}\ndata: `), bytes, Buffer.from('\n\n')]))
+            next = source.next()
+          }
+        } finally {
+          clearTimeout(silence.timer!)
+          abort.abort()
+          eventStreams.delete(abort)
+          await source.return(undefined)
+        }
+      }
+      return Readable.from(chunks(), { objectMode: false, highWaterMark: 64 * 1024 })
+    },
+
+    /** What the job printed, as plain bytes. */
+    text(jobId: string, options: { follow: boolean; attempt?: number; from: number; skipBytes?: number }, gone: AbortSignal): Readable {
+      const abort = openEventStream(gone)
+      let skip = options.skipBytes ?? 0
+      async function* chunks() {
+        try {
+          for await (const page of follow(pages, jobId, { from: options.from, once: !options.follow, signal: abort.signal })) {
+            const parts: Buffer[] = []
+            for (const { bytes } of page.frames) {
+              const frame = JSON.parse(bytes.toString('utf8')) as LogFrame
+              if (frame.type !== 'log' || (options.attempt !== undefined && frame.attempt !== options.attempt)) continue
+              parts.push(textOf(frame))
+            }
+            const text = Buffer.concat(parts)
+            const shown = text.subarray(Math.min(skip, text.length))
+            skip -= text.length - shown.length
+            if (shown.length > 0) yield shown
+          }
+        } finally {
+          abort.abort()
+          eventStreams.delete(abort)
+        }
+      }
+      return Readable.from(chunks(), { objectMode: false, highWaterMark: 64 * 1024 })
+    },
+
+    /** Where the last `lines` lines begin: a frame, and the bytes of it to leave out. A line may span frames. */
+    async lineStart(jobId: string, lines: number, attempt?: number): Promise<{ from: number; skipBytes: number }> {
+      for (let frames = Math.max(1, lines); ; frames *= 2) {
+        const from = await storage.events.tailStart(jobId, frames)
+        const ends = await lineEnds(jobId, from, attempt)
+        if (ends.length > lines) return { from, skipBytes: ends.at(-1 - lines)! }
+        if (from <= (await storage.events.tailStart(jobId, Number.MAX_SAFE_INTEGER))) return { from, skipBytes: 0 }
+      }
+    },
+
+    /** Says 1001 to every reader; those that do not answer are cut after `graceMs`. */
+    async close(graceMs: number): Promise<void> {
+      closing = true
+      clearInterval(beat)
+      for (const abort of eventStreams) abort.abort()
+      const open = [...readers]
+      for (const { socket, abort } of open) {
+        abort.abort()
+        socket.close(closeCodes.goingAway, 'the service is stopping; come back with from')
+      }
+      if (open.length > 0) {
+        let timer: NodeJS.Timeout | undefined
+        await Promise.race([
+          Promise.all(open.map(({ socket }) => (socket.readyState === socket.CLOSED ? null : new Promise((resolve) => socket.once('close', resolve))))),
+          new Promise((resolve) => (timer = setTimeout(resolve, graceMs)))
+        ])
+        clearTimeout(timer)
+        for (const { socket } of open) socket.terminate()
+      }
+      pages.close()
+    }
+  }
+
+  /** Where lines end in the text from `from` on: offsets behind each newline, and behind a last line without one. */
+  async function lineEnds(jobId: string, from: number, attempt: number | undefined): Promise<number[]> {
+    const ends: number[] = []
+    let total = 0
+    for await (const page of follow(pages, jobId, { from, once: true, signal: new AbortController().signal })) {
+      for (const { bytes } of page.frames) {
+        const frame = JSON.parse(bytes.toString('utf8')) as LogFrame
+        if (frame.type !== 'log' || (attempt !== undefined && frame.attempt !== attempt)) continue
+        const text = textOf(frame)
+        for (let at = text.indexOf(10); at !== -1; at = text.indexOf(10, at + 1)) ends.push(total + at + 1)
+        total += text.length
+      }
+    }
+    if (total > 0 && ends.at(-1) !== total) ends.push(total)
+    return ends
+  }
+}
+
+function textOf(frame: LogFrame): Buffer {
+  if (frame.truncated !== undefined) return Buffer.from(`[roost: ${frame.truncated} bytes of ${frame.stream} were dropped here, the log cap is reached]\n`)
+  return Buffer.from(frame.text, frame.encoding === 'base64' ? 'base64' : 'utf8')
+}
+
+export type Stream = ReturnType<typeof createStream>

@@ -1,0 +1,88 @@
+/**
+ * Writes what follows from the schemas: the command's API types and docs/api.md. With --check it writes nothing and
+ * fails where a file would change.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import openapiTS, { astToString } from 'openapi-typescript'
+import type { FastifyInstance } from 'fastify'
+import { createApp } from '../src/app.ts'
+import { loadConfig } from '../src/config/load.ts'
+import { environment } from '../src/config/schema.ts'
+import { catalogue } from '../src/errors.ts'
+
+interface Operation { operationId?: string; summary?: string; tags?: string[]; security?: Record<string, string[]>[] }
+interface Document { paths: Record<string, Record<string, Operation>>; components: { schemas: Record<string, object> } }
+
+const root = new URL('../', import.meta.url).pathname
+const dataDir = mkdtempSync(join(tmpdir(), 'roost-generate-'))
+let app: FastifyInstance | undefined
+try {
+  const { config } = loadConfig(['--data-dir', dataDir, '--log-level', 'error'], {})
+  app = await createApp({ ...config, process: 'off' })
+  await app.ready()
+  const document = app.swagger() as unknown as Document
+  const types = astToString(await openapiTS(JSON.stringify(document), { defaultNonNullable: false }))
+  const files: Record<string, string> = {
+    'src/cli/api.gen.ts': `// Made by \`npm run gen\` from the OpenAPI document; do not edit.\n${types}`,
+    'docs/api.md': apiPage(document)
+  }
+  const changed = Object.entries(files).filter(([path, text]) => read(path) !== text)
+  for (const [path, text] of changed) {
+    if (process.argv.includes('--check')) console.error(`${path} is not what the schemas say: run npm run gen`)
+    else writeFileSync(join(root, path), text)
+  }
+  if (process.argv.includes('--check')) process.exitCode = changed.length === 0 ? 0 : 1
+  else if (changed.length > 0) console.log(execFileSync('git', ['status', '--short', ...changed.map(([path]) => path)], { cwd: root, encoding: 'utf8' }))
+} finally {
+  await app?.close()
+  rmSync(dataDir, { recursive: true, force: true })
+}
+
+function read(path: string): string | null {
+  try {
+    return readFileSync(join(root, path), 'utf8')
+  } catch {
+    return null
+  }
+}
+
+function apiPage(document: Document): string {
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => {
+      const scope = operation.security?.flatMap((scheme) => Object.values(scheme).flat())[0]
+      return `| \`${method.toUpperCase()} ${path}\` | ${operation.summary ?? ''} | ${scope === undefined ? 'none' : `\`${scope}\``} |`
+    })
+  )
+  const errors = Object.entries(catalogue).map(([code, [status, title]]) => `| \`${code}\` | ${status} | ${title} |`)
+  const variables = Object.entries(environment).map(([name, [key]]) => `| \`${name}\` | \`${key}\` |`)
+  return `<!-- Made by \`npm run gen\` from the schemas; do not edit. -->
+# The API
+
+A running service shows the whole of it: \`/docs\` (Swagger UI), \`/openapi.json\` (OpenAPI 3.1), \`/asyncapi.json\` (the
+stream, AsyncAPI 3). Errors are \`application/problem+json\` (RFC 9457); lists are \`{items, cursor}\`.
+
+## Operations
+
+| operation | what it does | scope |
+| --- | --- | --- |
+${operations.join('\n')}
+
+## Error codes
+
+| code | status | meaning |
+| --- | --- | --- |
+${errors.join('\n')}
+
+## Environment
+
+| variable | key in roost.yaml |
+| --- | --- |
+${variables.join('\n')}
+
+Further: \`ROOST_CONFIG\` names the file, \`ROOST_URL\` the service that the command talks to, \`ROOST_CACHE_DIR\` the
+launcher's cache, \`ROOST_SECRET_NAME\` a secret for jobs.
+`
+}

@@ -1,0 +1,75 @@
+import { Writable } from 'node:stream'
+import cors from '@fastify/cors'
+import rateLimit from '@fastify/rate-limit'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import Fastify, { type FastifyInstance } from 'fastify'
+import auth from '../plugins/auth/index.ts'
+import capacity from '../plugins/capacity/index.ts'
+import node from '../plugins/node/index.ts'
+import observability from '../plugins/observability/index.ts'
+import openapi from '../plugins/openapi/index.ts'
+import runtimes from '../plugins/runtimes/index.ts'
+import scheduler from '../plugins/scheduler/index.ts'
+import secrets from '../plugins/secrets/index.ts'
+import storage from '../plugins/storage/index.ts'
+import stream from '../plugins/stream/index.ts'
+import type { Config } from './config/schema.ts'
+import { systemClock, type Clock } from './contracts/clock.ts'
+import { RoostError } from './errors.ts'
+import { addHttpHooks, isLoopback, readHttp } from './http.ts'
+import { loadExtension } from './extension.ts'
+import { sendProblem } from './problem.ts'
+import { adminRoutes } from './routes/admin.ts'
+import { documentRoutes } from './routes/documents.ts'
+import { healthRoutes } from './routes/health.ts'
+import { jobRoutes } from './routes/jobs.ts'
+import { nodeRoutes } from './routes/nodes.ts'
+import { podRoutes } from './routes/pods.ts'
+import { streamRoutes } from './routes/streams.ts'
+import { sharedSchemas } from './schemas/index.ts'
+import { createValidatorCompiler } from './validation.ts'
+import { version } from './version.ts'
+
+export interface AppOptions {
+  clock?: Clock
+  /** Where the log goes; default stdout. */
+  logTo?: Writable
+}
+
+/** The composition: kernel, concerns, routes, then the extensions of the configuration; nothing else. */
+export async function createApp(config: Config, { clock = systemClock, logTo }: AppOptions = {}): Promise<FastifyInstance> {
+  const app = Fastify(readHttp(config, logTo)).withTypeProvider<TypeBoxTypeProvider>()
+  app.decorate('clock', clock)
+  app.setValidatorCompiler(createValidatorCompiler())
+  app.setErrorHandler(sendProblem)
+  addHttpHooks(app)
+  for (const schema of sharedSchemas) app.addSchema(schema)
+
+  await app.register(storage, { dataDir: config.dataDir })
+  await app.register(node, { ...config.node, version })
+  await app.register(auth, { dataDir: config.dataDir, token: config.token, allowedHosts: config.allowedHosts, corsOrigins: config.corsOrigins })
+  if (config.corsOrigins.length > 0) await app.register(cors, { origin: config.corsOrigins, exposedHeaders: ['location', 'idempotency-replayed', 'x-request-id', 'retry-after'] })
+  if (config.rateLimit !== 'off') await app.register(rateLimit, readRateLimit(config.rateLimit))
+  await app.register(secrets, { dataDir: config.dataDir, secretsDir: config.secretsDir })
+  await app.register(capacity, config.capacity)
+  await app.register(runtimes, {
+    dataDir: config.dataDir, jobUser: config.jobUser, diskReserveBytes: config.diskReserveBytes,
+    process: config.process === 'on' || (config.process === 'auto' && isLoopback(config.host))
+  })
+  await app.register(scheduler, { logCapBytes: config.logCapBytes, stopJobs: config.stopJobs })
+  await app.register(stream)
+  await app.register(openapi, { version })
+  await app.register(observability, { metricsPort: config.metricsPort, host: config.host })
+
+  for (const routes of [jobRoutes, streamRoutes, podRoutes, nodeRoutes, healthRoutes, adminRoutes, documentRoutes]) await app.register(routes)
+  for (const plugin of config.plugins) await app.register(await loadExtension(plugin), typeof plugin === 'string' ? {} : (plugin.options ?? {}))
+  return app
+}
+
+function readRateLimit(text: string) {
+  const [max, seconds] = text.split('/').map(Number) as [number, number]
+  return {
+    max, timeWindow: seconds * 1000,
+    errorResponseBuilder: (_request: unknown, context: { after: string }) => new RoostError('rate-limited', `At most ${max} requests in ${seconds} s; try again in ${context.after}`)
+  }
+}

@@ -1,0 +1,30 @@
+import type { Job, JobState, JobSpec } from '../session.ts'
+
+/** One job of a batch on its way. */
+export interface Entry {
+  line: number
+  spec: JobSpec
+  id: string | null
+  /** `unsent` until the service has it; `refused` where it will not take it; `gone` where it was removed before its end was seen. */
+  state: 'unsent' | 'refused' | 'gone' | JobState
+  message: string | null
+  job: Job | null
+}
+
+export interface Counts { total: number; unsent: number; queued: number; running: number; succeeded: number; failed: number; cancelled: number }
+
+const over: readonly Entry['state'][] = ['succeeded', 'failed', 'cancelled', 'refused', 'gone']
+export const isOver = ({ state }: Entry): boolean => over.includes(state)
+
+/** How many stand where. Refused ones and those whose end nobody saw count as failed. */
+export function countEntries(entries: readonly Entry[]): Counts {
+  const counts: Counts = { total: entries.length, unsent: 0, queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0 }
+  for (const { state } of entries) {
+    if (state === 'refused' || state === 'gone') counts.failed++
+    else if (state === 'scheduled') counts.running++
+    else counts[state]++
+  }
+  return counts
+}
+
+export const finishedOf = ({ succeeded, failed, cancelled }: Counts): number => succeeded + failed + cancelled

@@ -1,0 +1,77 @@
+import type { Context } from '../context.ts'
+import { cut, duration, plain } from '../output.ts'
+import { finishedOf, type Counts } from './entries.ts'
+
+/** The rate is that of this long. */
+const windowMs = 15_000
+const redrawMs = 150
+/** Where stderr is no terminal, a line at most this often. */
+const lineMs = 5_000
+const barWidth = 24
+
+const grouped = (count: number): string => count.toLocaleString('en-US')
+
+/** Finished jobs over time, for the rate of the last seconds. */
+export function createRate() {
+  const samples: { at: number; finished: number }[] = []
+  return {
+    /** Jobs a second; null before there is anything to say. */
+    add(at: number, finished: number): number | null {
+      samples.push({ at, finished })
+      while (samples.length > 2 && at - samples[1]!.at >= windowMs) samples.shift()
+      const first = samples[0]!
+      return at - first.at < 500 ? null : ((finished - first.finished) * 1000) / (at - first.at)
+    }
+  }
+}
+
+/** `[#####     ] 512/10,000  500 ok  12 failed  96 running  9,392 queued  312/s  30s left`. */
+export function progressText(counts: Counts, rate: number | null, bar: boolean): string {
+  const finished = finishedOf(counts)
+  const filled = counts.total === 0 ? barWidth : Math.floor((finished / counts.total) * barWidth)
+  const left = counts.total - finished
+  return [
+    ...(bar ? [`${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)}`] : []),
+    `${grouped(finished)}/${grouped(counts.total)} done`,
+    ...(counts.failed > 0 ? [`${grouped(counts.failed)} failed`] : []),
+    ...(counts.cancelled > 0 ? [`${grouped(counts.cancelled)} cancelled`] : []),
+    `${grouped(counts.running)} running`,
+    `${grouped(counts.queued)} queued`,
+    ...(counts.unsent > 0 ? [`${grouped(counts.unsent)} to send`] : []),
+    ...(rate === null ? [] : [`${rate < 10 ? Math.round(rate * 10) / 10 : Math.round(rate)}/s`]),
+    ...(rate === null || rate <= 0 || left === 0 ? [] : [`${duration((left / rate) * 1000)} left`])
+  ].join('  ')
+}
+
+/** Draws how far a batch is: one line in place on a terminal, else a line now and then. */
+export function createProgress({ stderr, json }: Context, count: () => Counts) {
+  const rate = createRate()
+  let trouble: string | null = null
+  let drawn = false
+  let last = ''
+  const live = stderr.isTTY
+  function draw(): void {
+    const counts = count()
+    const text = progressText(counts, rate.add(Date.now(), finishedOf(counts)), live) + (trouble === null ? '' : `  (${plain(trouble)})`)
+    if (live) {
+      drawn = true
+      stderr.write(`\r\x1b[2K${cut(text, (stderr.columns || 80) - 1)}`)
+    } else if (text !== last) {
+      stderr.write(`roost: ${text}\n`)
+    }
+    last = text
+  }
+  // A program that reads JSON and no terminal wants no chatter.
+  const timer = json && !live ? null : setInterval(draw, live ? redrawMs : lineMs)
+  return {
+    /** Why it does not go on just now; null when it does. */
+    trouble(message: string | null): void {
+      trouble = message
+    },
+    stop(): void {
+      if (timer !== null) clearInterval(timer)
+      if (live && drawn) stderr.write('\r\x1b[2K')
+      drawn = false
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ApiError } from '../exit.ts'
+import { limited } from '../limited.ts'
+import { listJobs } from '../commands/ps.ts'
+import { answer, retrying, type Session } from '../session.ts'
+import { batchLabel } from './batch.ts'
+import { isOver, type Entry } from './entries.ts'
+
+const atOnce = 16
+const minPauseMs = 200
+const maxPauseMs = 5_000
+/** A look costs the service what it took; this share of its time is spent on looks at most. */
+const share = 0.1
+
+/**
+ * Follows every entry to its end: looks at the list of those that have not ended, and asks once about each that is no
+ * longer in it. Survives restarts of the service. Rejects where the signal comes first.
+ */
+export async function watchEntries(session: Session, entries: readonly Entry[], batch: string, signal: AbortSignal, progress: { trouble(message: string | null): void }): Promise<void> {
+  const retry = { signal, waitsOutBusy: true, onWait: (error: Error) => progress.trouble(`${error.message}; waiting for it to come back`) }
+  while (!entries.every(isOver)) {
+    signal.throwIfAborted()
+    const began = Date.now()
+    // Known before the list is read: what is accepted meanwhile may not be in it and has not ended for that.
+    const known = entries.filter((entry) => entry.id !== null && !isOver(entry))
+    if (known.length > 0) {
+      const list = await retrying(session, (client) => listJobs(client, { state: 'queued,scheduled,running', label: `${batchLabel}=${batch}` }, Infinity), retry)
+      progress.trouble(null)
+      const unfinished = new Map(list.items.map(({ id, state }) => [id, state]))
+      for (const entry of known) entry.state = unfinished.get(entry.id!) ?? entry.state
+      await limited(known.filter(({ id }) => !unfinished.has(id!)), atOnce, (entry) => lookUp(session, entry, retry))
+    }
+    const pauseMs = Math.min(maxPauseMs, Math.max(minPauseMs, (Date.now() - began) / share))
+    await sleep(pauseMs, undefined, { signal })
+  }
+}
+
+async function lookUp(session: Session, entry: Entry, retry: Parameters<typeof retrying>[2]): Promise<void> {
+  try {
+    const job = await retrying(session, (client) => answer(client.GET('/v1/jobs/{id}', { params: { path: { id: entry.id! } } })), retry)
+    entry.state = job.state
+    if (job.finishedAt !== null) entry.job = job
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.problem.status !== 404) throw error
+    Object.assign(entry, { state: 'gone', message: 'was removed before its end was seen (ttlSecondsAfterFinished)' })
+  }
+}
+
+/** Cancels every unfinished job of the batch. */
+export async function cancelAll(session: Session, entries: readonly Entry[], batch: string): Promise<void> {
+  if (!entries.some(({ id }) => id !== null)) return
+  const { items } = await listJobs(session.client, { state: 'queued,scheduled,running', label: `${batchLabel}=${batch}` }, Infinity)
+  await limited(items, atOnce, async ({ id }) => {
+    try {
+      await answer(session.client.DELETE('/v1/jobs/{id}', { params: { path: { id } } }))
+    } catch (error) {
+      // It ended in the meantime.
+      if (!(error instanceof ApiError) || error.code !== 'already-finished') throw error
+    }
+  })
+}

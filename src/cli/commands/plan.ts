@@ -1,0 +1,46 @@
+import type { Context } from '../context.ts'
+import { defineCommand } from '../command.ts'
+import { exits } from '../exit.ts'
+import { jobFlags, readSpec } from '../job-flags.ts'
+import { number, plain } from '../output.ts'
+import type { Schemas } from '../session.ts'
+import { plan as explain } from '../submit.ts'
+
+export const plan = defineCommand({
+  usage: '[FLAGS] [--] CMD [ARGUMENTS]',
+  flags: jobFlags,
+  positionals: [0, Infinity],
+  endsAtPositional: true,
+  completes: 'files',
+  notes: ['Nothing is stored. The exit code is 0 where a node can take the job now, else 1.'],
+  examples: ['roost plan --gpu 1 --memory 8Gi -- python train.py'],
+  async run(context, values, command) {
+    const session = await context.session()
+    const spec = await readSpec(values, command, { env: context.env, stdin: context.stdin, cwd: process.cwd(), isLocal: session.connection.isLocal })
+    const placement = await explain(session, spec)
+    if (context.json) await context.printJson(placement)
+    else await printPlacement(context, placement)
+    return placement.choice === null ? exits.failed : exits.ok
+  }
+})
+
+/** The candidates with the parts of their scores, best first, then the nodes left out with every reason. */
+export async function printPlacement(context: Context, { choice, candidates, filtered }: Schemas['Placement']): Promise<void> {
+  const { paint } = context
+  if (candidates.length > 0) {
+    const parts = [...new Set(candidates.flatMap(({ scores }) => Object.keys(scores)))]
+    const rows = candidates.map(({ node, name, runtime, score, scores }) => [
+      node === choice ? paint('green', `→ ${plain(name)}`) : `  ${plain(name)}`, runtime, number(score), ...parts.map((part) => (scores[part] === undefined ? '-' : number(scores[part])))
+    ])
+    await context.printTable(['  NODE', 'RUNTIME', 'SCORE', ...parts.map((part) => part.toUpperCase())], rows)
+  } else {
+    await context.print('No node can take it now.\n')
+  }
+  if (filtered.length > 0) {
+    const rows = filtered.flatMap(({ name, reasons }) =>
+      reasons.map(({ code, message, permanent }, i) => [i === 0 ? `  ${plain(name)}` : '', code, permanent ? paint('red', 'never') : 'not now', plain(message)])
+    )
+    if (candidates.length > 0) await context.print('\n')
+    await context.printTable(['  LEFT OUT', 'REASON', 'WHEN', 'WHY'], rows)
+  }
+}

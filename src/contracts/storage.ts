@@ -1,0 +1,184 @@
+import type { Attempt, JobSpec, JobState, Scope } from '../schemas/job.ts'
+import type { FrameBody } from '../schemas/frame.ts'
+import type { JobRecord } from '../domain/job-state.ts'
+
+/*
+ * The one interface to durable state. Every write happens in `write`, whose promise resolves after the commit is on
+ * disk; nothing may leave the process, and no state in memory may advance, before that. Reads outside of `write` see
+ * committed state only.
+ */
+export interface Storage {
+  readonly dialect: 'sqlite' | 'postgres'
+  /** Readers of committed state. */
+  readonly jobs: JobReader
+  readonly events: EventReader
+  readonly agents: AgentReader
+  readonly audit: AuditReader
+  readonly idempotency: IdempotencyReader
+  readonly tokens: TokenReader
+  readonly leases: LeaseReader
+  readonly secrets: SecretReader
+  readonly settings: SettingReader
+  /**
+   * Runs `work` in a transaction of its own as far as its success goes: a throw rolls back this work alone and rejects
+   * with that error. Many works share one commit (group commit). Where the commit itself fails, every waiter gets a
+   * RoostError `storage-unavailable` and nothing of it is stored. `work` must touch nothing but `tx`: it may run
+   * again, and it must not wait for anything but `tx`.
+   */
+  write<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
+  /** Called after each commit with the jobs whose log grew. Returns the unsubscribe. */
+  onAppended(listener: (grown: ReadonlyMap<string, number>) => void): () => void
+  /** Copies the whole database into `file` while everything goes on; the copy starts paused. */
+  backup(file: string): Promise<{ bytes: number }>
+  status(): Promise<StorageStatus>
+  close(): Promise<void>
+}
+
+export interface StorageStatus {
+  dialect: string
+  /** False while the disk is full or read-only: writes answer 503, reads go on. */
+  writable: boolean
+  schemaVersion: number
+  bytes: number | null
+  message: string | null
+}
+
+export interface Transaction {
+  readonly jobs: JobWriter
+  readonly events: EventWriter
+  readonly agents: AgentWriter
+  readonly audit: AuditWriter
+  readonly idempotency: IdempotencyWriter
+  readonly tokens: TokenWriter
+  readonly leases: LeaseWriter
+  readonly secrets: SecretWriter
+  readonly settings: SettingWriter
+}
+
+export interface Page<T> { items: T[]; cursor: string | null }
+
+export interface JobFilter {
+  tenant?: string
+  states?: readonly JobState[]
+  /** `key=value`: all must match. */
+  labels?: Record<string, string>
+  name?: string
+  /** Newest first. */
+  limit: number
+  cursor?: string
+}
+
+/** What the queue in memory keeps of a job that has not ended. */
+export interface UnfinishedJob { id: string; tenant: string; state: JobState; priority: number; spec: JobSpec; notBefore: number | null }
+
+export interface JobReader {
+  find(id: string): Promise<JobRecord | null>
+  list(filter: JobFilter): Promise<Page<JobRecord>>
+  /** Every job that has not ended, oldest first, in pages by id. */
+  listUnfinished(afterId: string | null, limit: number): Promise<JobRecord[]>
+  findUnfinishedByName(tenant: string, name: string): Promise<JobRecord | null>
+  /** States of these jobs of this tenant; ids that do not exist are absent. */
+  states(tenant: string, ids: readonly string[]): Promise<Map<string, JobState>>
+  /** Ids of unfinished jobs that wait for this one. */
+  listDependents(id: string): Promise<string[]>
+  /** Finished jobs whose time to live is over at `now`. */
+  listExpired(now: number, limit: number): Promise<string[]>
+  countByState(): Promise<Record<JobState, number>>
+}
+
+export interface JobWriter extends Pick<JobReader, 'find' | 'findUnfinishedByName' | 'states' | 'listDependents'> {
+  /** The hot statement. Throws `unique` where the id exists. */
+  insert(job: JobRecord): Promise<void>
+  /** Writes every changeable member of the job and upserts its attempts; `lastSeq` is owned by `events.append`. */
+  update(job: JobRecord): Promise<void>
+  /** Stores how far the output of an attempt has been read (the runtime's opaque cursor). */
+  saveCursor(id: string, attempt: number, cursor: string): Promise<void>
+  /** Removes the job with its attempts and events. */
+  remove(id: string): Promise<void>
+}
+
+export interface StoredFrame {
+  seq: number
+  /** The frame as it goes over the wire. */
+  json: string
+  type: 'status' | 'log' | 'result' | 'error'
+}
+
+export interface EventReader {
+  /** Frames with seq >= from, at most `limit` and about `maxBytes`, in order. */
+  read(jobId: string, from: number, limit: number, maxBytes: number): Promise<StoredFrame[]>
+  /** seq of the first of the last `count` log frames; lastSeq + 1 where there is none or count is 0. */
+  tailStart(jobId: string, count: number): Promise<number>
+  lastSeq(jobId: string): Promise<number | null>
+}
+
+export interface EventWriter {
+  /** The other hot statement: gives each frame the next seq of the job, without holes. Returns the new lastSeq. */
+  append(jobId: string, frames: readonly FrameBody[]): Promise<number>
+}
+
+export interface Agent {
+  id: string; name: string; kind: 'node' | 'worker'; local: boolean
+  state: 'ready' | 'draining' | 'drained' | 'unknown' | 'left'
+  /** NodeStatus without the live parts, as JSON-able members. */
+  facts: Record<string, unknown>
+  seenAt: number
+}
+export interface AgentReader { find(id: string): Promise<Agent | null>; list(): Promise<Agent[]> }
+export interface AgentWriter { upsert(agent: Agent): Promise<void>; remove(id: string): Promise<void> }
+
+export interface AuditEntry {
+  seq: number; at: number; actor: string; tenant: string; action: string; subject: string; requestId: string | null
+  detail: Record<string, unknown>
+  previousHash: string; hash: string
+}
+export type AuditRecord = Omit<AuditEntry, 'seq' | 'previousHash' | 'hash'>
+export interface AuditReader {
+  list(filter: { tenant?: string; action?: string; limit: number; cursor?: string }): Promise<Page<AuditEntry>>
+  /** Walks the chain; the seq of the first entry that does not fit, or null. */
+  verify(): Promise<{ entries: number; brokenAt: number | null }>
+}
+/**
+ * Entries of one commit are chained as one: the records of all works of a group become the `detail.records` of one
+ * entry where there are several, so that the chain costs one hash a commit.
+ */
+export interface AuditWriter { append(record: AuditRecord): Promise<void> }
+
+export interface IdempotencyRecord { tenant: string; key: string; bodyHash: string; jobId: string; response: string; createdAt: number }
+export interface IdempotencyReader { find(tenant: string, key: string): Promise<IdempotencyRecord | null> }
+export interface IdempotencyWriter extends IdempotencyReader {
+  /** Throws `unique` where the key exists. */
+  insert(record: IdempotencyRecord): Promise<void>
+  prune(createdBefore: number): Promise<number>
+}
+
+export interface TokenRecord {
+  id: string; name: string; tenant: string; scopes: Scope[]
+  /** SHA-256 of the token, hex. */
+  hash: string
+  createdAt: number; expiresAt: number | null; revokedAt: number | null
+}
+export interface TokenReader { findByHash(hash: string): Promise<TokenRecord | null>; list(): Promise<TokenRecord[]> }
+export interface TokenWriter { insert(token: TokenRecord): Promise<void>; revoke(id: string, at: number): Promise<boolean> }
+
+export interface Lease { name: string; holder: string; token: number; expiresAt: number }
+export interface LeaseReader { find(name: string): Promise<Lease | null> }
+export interface LeaseWriter {
+  /** Takes or renews the lease where it is free, over, or the holder's own; null where another holds it. `token` grows with each change of holder. */
+  claim(name: string, holder: string, now: number, ttlMs: number): Promise<Lease | null>
+  release(name: string, holder: string): Promise<boolean>
+}
+
+/** A secret encrypted under the node's key file: `sealed` is base64 of nonce, tag and cipher text. */
+export interface SealedSecret { tenant: string; name: string; sealed: string; updatedAt: number }
+export interface SecretReader {
+  find(tenant: string, name: string): Promise<SealedSecret | null>
+  list(tenant: string): Promise<Omit<SealedSecret, 'sealed'>[]>
+}
+export interface SecretWriter { put(secret: SealedSecret): Promise<void>; remove(tenant: string, name: string): Promise<boolean> }
+
+/** Small durable facts of this installation, such as its node id, `drain`, and `restored` in a backup. */
+export interface SettingReader { get(key: string): Promise<string | null> }
+export interface SettingWriter extends SettingReader { set(key: string, value: string | null): Promise<void> }
+
+export type { Attempt }

@@ -1,0 +1,10 @@
+export { choose, explain, isUnplaceable, place, type Decision } from './place.ts'
+export type {
+  Choice,
+  Needs,
+  PlacementJob,
+  PlacementNode,
+  PlacementOptions,
+  Reason,
+  Strategy
+} from './types.ts'

@@ -1,0 +1,119 @@
+import { randomFillSync } from 'node:crypto'
+import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
+import { isIP, type Socket } from 'node:net'
+import type { Writable } from 'node:stream'
+import { LogController, type FastifyHttpOptions, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Config } from './config/schema.ts'
+import { RoostError, type ErrorCode } from './errors.ts'
+import { findJsonFaults } from './json.ts'
+import { problemType, sendProblem, toProblem } from './problem.ts'
+
+/** Largest body of the API (design §2). */
+const bodyLimitBytes = 2 ** 20
+/** A client that sends its headers or body slower than this is cut (slow loris). */
+const requestTimeoutMs = 60_000
+
+/** The server's own settings: limits, request ids, the log. */
+export function readHttp(config: Config, logTo: Writable | undefined): FastifyHttpOptions<Server> {
+  return {
+    logger: {
+      level: config.logLevel,
+      base: null,
+      messageKey: 'message',
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (level: string) => ({ level }) },
+      redact: ['req.headers.authorization', 'req.headers["sec-websocket-protocol"]'],
+      ...(logTo === undefined ? {} : { stream: logTo })
+    },
+    bodyLimit: bodyLimitBytes,
+    requestTimeout: requestTimeoutMs,
+    logController: new LogController({ disableRequestLogging: true }),
+    // A stop answers what is under way and closes idle connections at once.
+    forceCloseConnections: 'idle',
+    return503OnClosing: true,
+    genReqId: requestId,
+    routerOptions: { maxParamLength: 256 },
+    // Its parameters are generic in every way that a request can be; ours are the plain ones.
+    frameworkErrors: (error, request, reply) => sendProblem(error, request as unknown as FastifyRequest, reply as unknown as FastifyReply),
+    clientErrorHandler: answerClientError
+  }
+}
+
+/** Hooks and parsers that every route shares. */
+export function addHttpHooks(app: FastifyInstance): void {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const level = reply.statusCode >= 500 ? 'warn' : 'debug'
+    request.log[level]({ method: request.method, path: request.url.split('?', 1)[0], status: reply.statusCode, ms: Math.round(reply.elapsedTime * 10) / 10, from: request.ip }, 'request')
+    // A refused upgrade leaves a socket that no longer belongs to the HTTP server: nobody else would close it.
+    if (request.headers.upgrade !== undefined) request.raw.socket.end()
+  })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (_request, text, done) => parseBody(text, done))
+
+  // 405 needs to know which methods a path has; the router tells only of one method at a time.
+  const methodsByPath: { matches: RegExp; methods: Set<string> }[] = []
+  app.addHook('onRoute', ({ url, method }) => {
+    const pattern = new RegExp(`^${url.replaceAll(/[.+^$(){}|[\]\\]/g, '\\$&').replaceAll(/:[^/]+/g, '[^/]+').replaceAll('*', '.*')}/?$`)
+    const known = methodsByPath.find(({ matches }) => matches.source === pattern.source)
+    const methods = known?.methods ?? new Set<string>()
+    for (const name of [method].flat()) methods.add(name)
+    if (known === undefined) methodsByPath.push({ matches: pattern, methods })
+  })
+  app.setNotFoundHandler({ preHandler: [] }, (request) => {
+    const path = request.url.split('?', 1)[0]!
+    const allowed = new Set(methodsByPath.filter(({ matches }) => matches.test(path)).flatMap(({ methods }) => [...methods]))
+    if (allowed.size > 0 && !allowed.has(request.method)) {
+      const list = [...allowed].sort().join(', ')
+      throw new RoostError('method-not-allowed', `${path} takes ${list}, not ${request.method}`, { headers: { allow: list } })
+    }
+    throw new RoostError('not-found', `There is nothing at ${path}; /docs shows what there is`)
+  })
+}
+
+function parseBody(text: string, done: (error: Error | null, body?: unknown) => void): void {
+  if (text.length === 0) return done(new RoostError('malformed', 'The body is empty; send a JSON document'))
+  let body: unknown
+  try {
+    body = JSON.parse(text)
+  } catch (error) {
+    return done(new RoostError('malformed', `The body is not JSON: ${(error as Error).message}`, { cause: error }))
+  }
+  const errors = findJsonFaults(text)
+  if (errors.length > 0) return done(new RoostError('invalid', `${errors[0]!.pointer} ${errors[0]!.message}`, { errors }))
+  done(null, body)
+}
+
+const counterBlock = randomFillSync(Buffer.alloc(6)).toString('hex')
+let counter = 0
+
+/** The client's X-Request-Id where it is a decent one, else one of ours. */
+function requestId(request: IncomingMessage): string {
+  const given = request.headers['x-request-id']
+  if (typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given)) return given
+  counter = (counter + 1) % 2 ** 40
+  return `${counterBlock}-${counter.toString(36)}`
+}
+
+const clientErrors: Record<string, [ErrorCode, string]> = {
+  HPE_HEADER_OVERFLOW: ['headers-too-large', 'The request line and headers together may take 16 KiB'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['timeout', 'The request did not arrive in time']
+}
+
+/** What Node's parser refuses never reaches a route; it is answered as problem+json all the same. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const [code, detail] = clientErrors[error.code ?? ''] ?? ['bad-request', `The request is not HTTP/1.1: ${error.message}`]
+  const problem = toProblem(new RoostError(code as ErrorCode, detail as string))
+  const body = JSON.stringify(problem)
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nContent-Type: ${problemType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
+  )
+}
+
+/** 127.0.0.0/8, ::1 or localhost. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+}

@@ -1,0 +1,66 @@
+import type { FieldError } from './schemas/problem.ts'
+
+/** Deeper than any legal request and shallow enough for every recursive reader behind it. */
+export const maxJsonDepth = 64
+
+const QUOTE = 34, BACKSLASH = 92, OPEN_BRACE = 123, CLOSE_BRACE = 125, OPEN_BRACKET = 91, CLOSE_BRACKET = 93, COMMA = 44
+
+/** One open object or array on the way down. */
+interface Level { keys: string[] | null; key: string; index: number }
+
+/**
+ * What JSON.parse lets pass and a job must not hold: a key twice in one object (the parser keeps the last in silence),
+ * NUL characters (no program can be given one), nesting beyond {@link maxJsonDepth}. `text` must be valid JSON.
+ * Returns at most `limit` faults, each with its pointer.
+ */
+export function findJsonFaults(text: string, limit = 20): FieldError[] {
+  const faults: FieldError[] = []
+  const levels: Level[] = []
+  let expectsKey = false
+  const add = (pointer: string, message: string) => faults.push({ in: 'body', pointer, message })
+  for (let i = 0; i < text.length && faults.length < limit; i++) {
+    const code = text.charCodeAt(i)
+    if (code === QUOTE) {
+      const start = i + 1
+      let escaped = false
+      let nul = false
+      for (i++; text.charCodeAt(i) !== QUOTE; i++) {
+        if (text.charCodeAt(i) !== BACKSLASH) continue
+        escaped = true
+        if (text.startsWith('u0000', i + 1)) nul = true
+        i++
+      }
+      const top = levels.at(-1)
+      if (expectsKey && top?.keys) {
+        const key = escaped ? (JSON.parse(`"${text.slice(start, i)}"`) as string) : text.slice(start, i)
+        top.key = key
+        if (top.keys.includes(key)) add(pointerOf(levels), 'is there twice; give it once')
+        else top.keys.push(key)
+        expectsKey = false
+      }
+      if (nul) add(pointerOf(levels), 'holds a NUL character (\\u0000); remove it')
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      if (levels.length === maxJsonDepth) {
+        add(pointerOf(levels), `is nested deeper than ${maxJsonDepth} levels; flatten it`)
+        return faults
+      }
+      levels.push({ keys: code === OPEN_BRACE ? [] : null, key: '', index: 0 })
+      expectsKey = code === OPEN_BRACE
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
+      levels.pop()
+      expectsKey = false
+    } else if (code === COMMA) {
+      const top = levels.at(-1)
+      if (top?.keys) expectsKey = true
+      else if (top) top.index++
+    }
+  }
+  return faults
+}
+
+function pointerOf(levels: readonly Level[]): string {
+  return levels.map((level) => '/' + (level.keys ? escapePointer(level.key) : String(level.index))).join('')
+}
+
+/** RFC 6901. */
+export const escapePointer = (token: string): string => token.replaceAll('~', '~0').replaceAll('/', '~1')

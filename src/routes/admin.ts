@@ -1,0 +1,95 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type {} from '../../plugins/auth/index.ts'
+import type {} from '../../plugins/secrets/index.ts'
+import type {} from '../../plugins/storage/index.ts'
+import { RoostError } from '../errors.ts'
+import { secretNamePattern } from '../schemas/job.ts'
+import { list, problems } from '../schemas/list.ts'
+import { nullable, ref } from '../schemas/ref.ts'
+import { NewToken, Token, TokenRequest } from '../schemas/token.ts'
+import { requesterOf } from './requester.ts'
+
+const SecretParams = Type.Object({ name: Type.String({ pattern: secretNamePattern }) }, { additionalProperties: false })
+
+export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    '/v1/tokens',
+    { config: { scope: 'admin' }, schema: { operationId: 'listTokens', tags: ['admin'], summary: 'Tokens, without their text', response: { 200: list(Token), ...problems(401, 403) } } },
+    async () => ({ items: await app.auth.list(), cursor: null })
+  )
+  app.post(
+    '/v1/tokens',
+    { config: { scope: 'admin' }, schema: { operationId: 'createToken', tags: ['admin'], summary: 'Make a token', body: ref(TokenRequest), response: { 201: ref(NewToken), ...problems(400, 401, 403, 415, 422, 503) } } },
+    async (request, reply) => reply.code(201).send(await app.auth.create(request.body))
+  )
+  app.delete(
+    '/v1/tokens/:id',
+    {
+      config: { scope: 'admin' },
+      schema: { operationId: 'revokeToken', tags: ['admin'], summary: 'Revoke a token', params: Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) }, { additionalProperties: false }), response: { 204: Type.Null({ description: 'Revoked.' }), ...problems(401, 403, 404, 503) } }
+    },
+    async (request, reply) => {
+      await app.auth.revoke(request.params.id)
+      return reply.code(204).send(null)
+    }
+  )
+
+  app.get(
+    '/v1/secrets',
+    {
+      config: { scope: 'write:jobs' },
+      schema: {
+        operationId: 'listSecrets', tags: ['admin'], summary: 'Names of secrets, never their values',
+        response: {
+          200: Type.Object({ items: Type.Array(Type.Object({ name: Type.String(), source: Type.String(), updatedAt: nullable(Type.String({ format: 'date-time' })) }, { additionalProperties: false })), cursor: Type.Null() }, { additionalProperties: false }),
+          ...problems(401, 403)
+        }
+      }
+    },
+    async (request) => ({ items: await app.secrets.list(requesterOf(request).principal.tenant), cursor: null })
+  )
+  app.put(
+    '/v1/secrets/:name',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        operationId: 'setSecret', tags: ['admin'], summary: 'Set a secret', params: SecretParams,
+        body: Type.Object({ value: Type.String({ minLength: 1, maxLength: 131_072 }) }, { additionalProperties: false }),
+        response: { 204: Type.Null({ description: 'Stored, encrypted.' }), ...problems(400, 401, 403, 404, 415, 422, 503) }
+      }
+    },
+    async (request, reply) => {
+      await app.secrets.set(requesterOf(request).principal.tenant, request.params.name, request.body.value)
+      return reply.code(204).send(null)
+    }
+  )
+  app.delete(
+    '/v1/secrets/:name',
+    {
+      config: { scope: 'admin' },
+      schema: { operationId: 'removeSecret', tags: ['admin'], summary: 'Remove a secret', params: SecretParams, response: { 204: Type.Null({ description: 'Removed.' }), ...problems(401, 403, 404, 503) } }
+    },
+    async (request, reply) => {
+      const removed = await app.secrets.remove(requesterOf(request).principal.tenant, request.params.name)
+      if (!removed) throw new RoostError('secret-not-found', `No stored secret is named ${request.params.name}`)
+      return reply.code(204).send(null)
+    }
+  )
+
+  app.post(
+    '/v1/backup',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        operationId: 'backup', tags: ['admin'], summary: 'Copy the database into a file of this machine while everything goes on',
+        body: Type.Object({ file: Type.String({ minLength: 1, maxLength: 4096, pattern: '^/', description: 'An absolute path that does not exist yet.' }) }, { additionalProperties: false }),
+        response: { 201: Type.Object({ file: Type.String(), bytes: Type.Integer() }, { additionalProperties: false }), ...problems(400, 401, 403, 415, 422, 503) }
+      }
+    },
+    async (request, reply) => {
+      const { bytes } = await app.storage.backup(request.body.file)
+      return reply.code(201).send({ file: request.body.file, bytes })
+    }
+  )
+}

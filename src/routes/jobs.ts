@@ -1,0 +1,135 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type {} from '../../plugins/scheduler/index.ts'
+import type {} from '../../plugins/auth/index.ts'
+import { RoostError } from '../errors.ts'
+import { Job, JobSpec, jobStates, type JobState } from '../schemas/job.ts'
+import { cursor, JobParams, limit, list, problems } from '../schemas/list.ts'
+import { Placement } from '../schemas/placement.ts'
+import { ref } from '../schemas/ref.ts'
+import { requesterOf } from './requester.ts'
+
+const maxKeyLength = 255
+
+export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.post(
+    '/schedule',
+    {
+      config: { scope: 'write:jobs' },
+      schema: {
+        operationId: 'scheduleJob', tags: ['jobs'], summary: 'Accept a job',
+        description: 'The job is on disk before the reply. `Idempotency-Key` (quoted or bare) replays the first answer to the same body. With `dryRun` nothing is stored: the placement is explained.',
+        querystring: Type.Object(
+          { dryRun: Type.Optional(Type.Boolean()), unique: Type.Optional(Type.Literal('name', { description: 'Refuse where an unfinished job has the same name.' })) },
+          { additionalProperties: false }
+        ),
+        body: ref(JobSpec),
+        response: { 200: ref(Placement), 202: ref(Job), ...problems(400, 401, 403, 409, 413, 415, 422, 429, 503) }
+      }
+    },
+    async (request, reply) => {
+      if (request.query.dryRun === true) return reply.code(200).send(app.scheduler.plan(request.body))
+      const key = idempotencyKey(request.headers['idempotency-key'])
+      const { job, replayed } = await app.scheduler.submit(request.body, {
+        ...requesterOf(request), uniqueName: request.query.unique === 'name', ...(key === undefined ? {} : { idempotencyKey: key })
+      })
+      if (replayed) reply.header('idempotency-replayed', 'true')
+      return reply.code(202).header('location', `/v1/jobs/${job.id}`).send(job)
+    }
+  )
+
+  app.get(
+    '/v1/jobs',
+    {
+      config: { scope: 'read:jobs' },
+      schema: {
+        operationId: 'listJobs', tags: ['jobs'], summary: 'List jobs, newest first',
+        querystring: Type.Object(
+          {
+            state: Type.Optional(Type.String({ pattern: `^(${jobStates.join('|')})(,(${jobStates.join('|')}))*$`, description: 'One state, or several with commas.' })),
+            label: Type.Optional(Type.String({ pattern: '^[^=,]+=[^,]*(,[^=,]+=[^,]*)*$', description: 'key=value, or several with commas: all must match.' })),
+            name: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
+            tenant: Type.Optional(Type.String({ minLength: 1, maxLength: 63, description: 'Only the admin scope sees other tenants.' })),
+            limit, cursor
+          },
+          { additionalProperties: false }
+        ),
+        response: { 200: list(Job), ...problems(401, 403, 422) }
+      }
+    },
+    async (request) => {
+      const { state, label, limit = 100, ...rest } = request.query
+      return await app.scheduler.list(
+        {
+          ...rest, limit, ...(state === undefined ? {} : { states: state.split(',') as JobState[] }),
+          ...(label === undefined ? {} : { labels: Object.fromEntries(label.split(',').map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)])) })
+        },
+        requesterOf(request).principal
+      )
+    }
+  )
+
+  app.get(
+    '/v1/jobs/:id',
+    {
+      config: { scope: 'read:jobs' },
+      schema: { operationId: 'getJob', tags: ['jobs'], summary: 'One job, with why it waits', params: JobParams, response: { 200: ref(Job), ...problems(401, 403, 404) } }
+    },
+    async (request) => await app.scheduler.get(request.params.id, requesterOf(request).principal)
+  )
+
+  app.delete(
+    '/v1/jobs/:id',
+    {
+      config: { scope: 'write:jobs' },
+      schema: {
+        operationId: 'cancelJob', tags: ['jobs'], summary: 'Cancel a job, or remove a finished one',
+        params: JobParams,
+        querystring: Type.Object(
+          {
+            purge: Type.Optional(Type.Boolean({ description: 'Removes a finished job with its log, for good: 204.' })),
+            reason: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
+            gracePeriodSeconds: Type.Optional(Type.Number({ minimum: 0, maximum: 3600, default: 10 }))
+          },
+          { additionalProperties: false }
+        ),
+        response: { 202: ref(Job), 204: Type.Null({ description: 'Removed.' }), ...problems(401, 403, 404, 409, 503) }
+      }
+    },
+    async (request, reply) => {
+      const { purge, reason, gracePeriodSeconds } = request.query
+      if (purge === true) {
+        await app.scheduler.purge(request.params.id, requesterOf(request))
+        return reply.code(204).send(null)
+      }
+      return reply.code(202).send(await app.scheduler.cancel(request.params.id, requesterOf(request), reason, gracePeriodSeconds))
+    }
+  )
+
+  app.post(
+    '/v1/jobs/:id/rerun',
+    {
+      config: { scope: 'write:jobs' },
+      schema: {
+        operationId: 'rerunJob', tags: ['jobs'], summary: 'Run the same spec once more, as a job of its own', params: JobParams,
+        response: { 202: ref(Job), ...problems(401, 403, 404, 422, 503) }
+      }
+    },
+    async (request, reply) => {
+      const job = await app.scheduler.rerun(request.params.id, requesterOf(request))
+      return reply.code(202).header('location', `/v1/jobs/${job.id}`).send(job)
+    }
+  )
+}
+
+/** `"k"` and `k` are the same key (the header is a structured string; many clients send it bare). */
+function idempotencyKey(header: string | string[] | undefined): string | undefined {
+  if (header === undefined) return undefined
+  const text = Array.isArray(header) ? header.join(',') : header
+  const key = /^"(.*)"$/.exec(text)?.[1] ?? text
+  if (key.length === 0 || key.length > maxKeyLength || !/^[\x20-\x7e]+$/.test(key)) {
+    const message = `must be 1 to ${maxKeyLength} printable ASCII characters; got ${key.length}`
+    throw new RoostError('invalid', `Idempotency-Key ${message}`, { errors: [{ in: 'header', pointer: '/idempotency-key', message }] })
+  }
+  return key
+}

@@ -1,0 +1,16 @@
+import type { TSchema } from '@sinclair/typebox'
+import * as frame from './frame.ts'
+import * as job from './job.ts'
+import * as node from './node.ts'
+import { Placement } from './placement.ts'
+import { Problem } from './problem.ts'
+import * as token from './token.ts'
+
+/** Every schema with a name of its own: the components of the OpenAPI document. */
+export const sharedSchemas: TSchema[] = [
+  job.JobState, job.AttemptState, job.Scope, job.Resources, job.Limits, job.ProcessTask, job.ContainerTask, job.LlmTask,
+  job.ExtensionTask, job.Task, job.Constraint, job.Retry, job.JobId, job.JobSpec, job.Attempt, job.JobResult, job.Job,
+  Placement, frame.StatusFrame, frame.LogFrame, frame.ResultFrame, frame.ErrorFrame, frame.HeartbeatFrame, frame.Frame,
+  Problem, node.Gpu, node.Capacity, node.NodeStatus, node.Health, node.Pod,
+  token.Token, token.TokenRequest, token.NewToken
+]

@@ -1,0 +1,38 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { nullable, ref } from './ref.ts'
+import { Scope } from './job.ts'
+
+/** Who asks: what a token stands for. */
+export interface Principal {
+  /** `local`, or the token's id. */
+  tokenId: string
+  name: string
+  tenant: string
+  scopes: ReadonlySet<Scope>
+}
+
+export const Token = Type.Object(
+  {
+    id: Type.String(), name: Type.String(), tenant: Type.String(), scopes: Type.Array(ref(Scope)),
+    createdAt: Type.String({ format: 'date-time' }), expiresAt: nullable(Type.String({ format: 'date-time' })),
+    revokedAt: nullable(Type.String({ format: 'date-time' }))
+  },
+  { $id: 'Token', additionalProperties: false }
+)
+export type Token = Static<typeof Token>
+
+export const TokenRequest = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 128 }),
+    scopes: Type.Array(ref(Scope), { minItems: 1, uniqueItems: true }),
+    tenant: Type.Optional(Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', default: 'default' })),
+    expiresInSeconds: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 315_360_000 })))
+  },
+  { $id: 'TokenRequest', additionalProperties: false }
+)
+export type TokenRequest = Static<typeof TokenRequest>
+
+export const NewToken = Type.Object(
+  { token: Type.String({ description: 'Shown once; only its hash is kept.' }), record: ref(Token) },
+  { $id: 'NewToken', additionalProperties: false }
+)

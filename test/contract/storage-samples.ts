@@ -1,0 +1,54 @@
+import type { Test } from 'tap'
+import type { AuditRecord, Storage } from '../../src/contracts/storage.ts'
+import { createJob, type JobRecord } from '../../src/domain/job-state.ts'
+import { RoostError } from '../../src/errors.ts'
+import { newId } from '../../src/ids.ts'
+import type { FrameBody } from '../../src/schemas/frame.ts'
+import type { JobSpec } from '../../src/schemas/job.ts'
+
+/** What must hold, as a sentence, and the check of it on an empty storage. */
+export type StorageCases = Record<string, (t: Test, storage: Storage) => Promise<void>>
+
+export const at = 1_800_000_000_000
+export const spec: JobSpec = { task: { type: 'process', command: ['true'] } }
+
+/** A queued job; `change` says what is different of it. */
+export const jobOf = (change: Partial<JobRecord> = {}): JobRecord => ({
+  ...createJob(newId(), 'default', spec, at).job,
+  ...change
+})
+
+export const logFrame = (text: string): FrameBody => ({
+  type: 'log',
+  time: new Date(at).toISOString(),
+  attempt: 1,
+  stream: 'stdout',
+  text
+})
+
+export const record = (change: Partial<AuditRecord> = {}): AuditRecord => ({
+  at,
+  actor: 'local',
+  tenant: 'default',
+  action: 'job.schedule',
+  subject: 's',
+  requestId: null,
+  detail: {},
+  ...change
+})
+
+export const insert = (storage: Storage, ...jobs: JobRecord[]) =>
+  storage.write(async (tx) => {
+    for (const job of jobs) await tx.jobs.insert(job)
+  })
+
+export const isCode = (code: string) => (error: unknown) => error instanceof RoostError && error.code === code
+
+export async function rejects(
+  t: Test,
+  promise: Promise<unknown>,
+  expected: (error: unknown) => boolean,
+  message: string
+) {
+  t.ok(await promise.then(() => false, expected), message)
+}
