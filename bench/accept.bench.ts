@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startService, type Service } from '../test/start-service.ts'
+import { profileFlags } from './profile.ts'
 import { startChild } from './child.ts'
 import { createClient } from './client.ts'
 import { withFolder } from './folder.ts'
@@ -14,8 +15,8 @@ const job = { name: 'hello', task: { type: 'process', command: ['sh', '-c', 'ech
 export interface AcceptOptions {
   /** Short rounds, for a look while working. */
   quick?: boolean
-  /** Flags of the service's Node, such as --cpu-prof. */
-  nodeFlags?: readonly string[]
+  /** A folder for a CPU profile of the service. */
+  profile?: string
 }
 
 interface Round extends PostsResult {
@@ -26,10 +27,10 @@ interface Round extends PostsResult {
 /** Accepting alone: one slot, taken by a job that never ends, so that the accepted ones wait in the queue. */
 export const benchAccept = (options: AcceptOptions): Promise<BenchReport> => withFolder('accept', (dataDir) => run(dataDir, options))
 
-async function run(dataDir: string, { quick = false, nodeFlags = [] }: AcceptOptions): Promise<BenchReport> {
+async function run(dataDir: string, { quick = false, profile }: AcceptOptions): Promise<BenchReport> {
   const config = join(dataDir, 'roost.yaml')
   await writeFile(config, 'capacity: {slots: 1}\n')
-  const service = await startService({ dataDir, nodeFlags, env: { ROOST_PROCESS: 'on', ROOST_RATE_LIMIT: '100000000/60' }, flags: ['--config', config] })
+  const service = await startService({ dataDir, nodeFlags: profileFlags(profile), env: { ROOST_PROCESS: 'on', ROOST_RATE_LIMIT: '100000000/60' }, flags: ['--config', config] })
   const bare = startChild<string>('bare-server')
   const load = startChild<PostsResult>('posts')
   try {
@@ -49,7 +50,8 @@ async function run(dataDir: string, { quick = false, nodeFlags = [] }: AcceptOpt
     )
     const accepted = rounds.a.reduce((sum, { answers }) => sum + answers, 0)
     assert.equal(await queueDepth(service), accepted, 'every 202 is a job in the queue')
-    await service.kill('SIGKILL')
+    // A profile is written at an orderly end only.
+    await service.kill(profile === undefined ? 'SIGKILL' : 'SIGTERM')
     await service.restart()
     assert.equal(await queueDepth(service), accepted, 'every 202 survives kill -9')
 

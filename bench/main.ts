@@ -6,10 +6,11 @@ const usage = `npm run bench -- [NAME…] [--write] [--quick]
 
 Runs the benchmarks of that name, or all of them, each with its baseline in the same run.
   --write   puts the figures into bench/RESULTS.md
+  --profile DIR   puts a CPU profile of the service there (accept, process, stream)
   --quick   short rounds, for a look while working; the figures are rough`
 
 /** Every bench by name; each is loaded only when it is run. */
-const benches: Record<string, () => Promise<(options: { quick?: boolean }) => Promise<BenchReport>>> = {
+const benches: Record<string, () => Promise<(options: { quick?: boolean; profile?: string }) => Promise<BenchReport>>> = {
   idle: async () => (await import('./idle.bench.ts')).benchIdle,
   placement: async () => (await import('./placement-report.ts')).reportPlacement,
   accept: async () => (await import('./accept.bench.ts')).benchAccept,
@@ -19,7 +20,7 @@ const benches: Record<string, () => Promise<(options: { quick?: boolean }) => Pr
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { write: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } }
+  options: { write: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false }, profile: { type: 'string' }, help: { type: 'boolean', default: false } }
 })
 const unknown = positionals.filter((name) => benches[name] === undefined)
 if (values.help || unknown.length > 0 || (values.write && values.quick)) {
@@ -36,7 +37,7 @@ for (const [name, load] of Object.entries(benches)) {
   if (positionals.length > 0 && !positionals.includes(name)) continue
   const busy = describeLoad()
   const bench = await load()
-  const report = await bench({ quick: values.quick })
+  const report = await bench({ quick: values.quick, ...(values.profile === undefined ? {} : { profile: values.profile }) })
   process.stdout.write(`\n${report.title} (${busy})\n\n${toTable(report)}\n`)
   if (!hasPassed(report)) failed.push(name)
   if (values.write) writeSection(report, { machine, load: busy, command: `npm run bench -- ${name} --write`, date: new Date().toISOString().slice(0, 10) })

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { performance } from 'node:perf_hooks'
 import { startService, type Service } from '../test/start-service.ts'
+import { endProfiled, profileFlags } from './profile.ts'
 import { createClient, type Client } from './client.ts'
 import { withFolder } from './folder.ts'
 import { alternate, cpuSeconds, median, quantile, waitFor } from './measure.ts'
@@ -12,8 +13,8 @@ const clients = 16
 const atOnce = 20
 
 /** What a job costs as a process: the time to its first output, and how many go through in a second. */
-export const benchProcess = ({ quick = false } = {}): Promise<BenchReport> => withFolder('process', async (dataDir) => {
-  const service = await startService({ dataDir, env: { ROOST_PROCESS: 'on' } })
+export const benchProcess = ({ quick = false, profile }: { quick?: boolean; profile?: string }): Promise<BenchReport> => withFolder('process', async (dataDir) => {
+  const service = await startService({ dataDir, nodeFlags: profileFlags(profile), env: { ROOST_PROCESS: 'on' } })
   const client = createClient(service, clients)
   try {
     // The first few warm up the service's code and its shims.
@@ -37,7 +38,7 @@ export const benchProcess = ({ quick = false } = {}): Promise<BenchReport> => wi
     }
   } finally {
     client.close()
-    await service.end()
+    await endProfiled(service, profile)
   }
 })
 

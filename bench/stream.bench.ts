@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { startService, type Service } from '../test/start-service.ts'
+import { endProfiled, profileFlags } from './profile.ts'
 import { startChild } from './child.ts'
 import { createClient } from './client.ts'
 import { withFolder } from './folder.ts'
@@ -14,10 +15,10 @@ import type { BenchReport, Figure } from './report.ts'
 const MiB = 2 ** 20
 
 /** Many readers of one busy job, some of them slow; and a late reader of a long log. */
-export const benchStream = ({ quick = false } = {}): Promise<BenchReport> => withFolder('stream', async (dataDir) => {
+export const benchStream = ({ quick = false, profile }: { quick?: boolean; profile?: string }): Promise<BenchReport> => withFolder('stream', async (dataDir) => {
   const frames = quick ? 100_000 : 400_000
   const longJob = await storeLongLog(dataDir, frames)
-  const service = await startService({ dataDir, env: { ROOST_PROCESS: 'on' } })
+  const service = await startService({ dataDir, nodeFlags: profileFlags(profile), env: { ROOST_PROCESS: 'on' } })
   try {
     const crowd = await crowdAround(service, dataDir, quick ? { readers: 200, slow: 20, chunks: 100 } : { readers: 1000, slow: 100, chunks: 400 })
     const replay = await replayLate(service, longJob, frames, quick ? 2 : 5)
@@ -27,7 +28,7 @@ export const benchStream = ({ quick = false } = {}): Promise<BenchReport> => wit
       figures: [...crowd.figures, ...replay]
     }
   } finally {
-    await service.end()
+    await endProfiled(service, profile)
   }
 })
 

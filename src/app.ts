@@ -2,7 +2,8 @@ import { Writable } from 'node:stream'
 import cors from '@fastify/cors'
 import rateLimit from '@fastify/rate-limit'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifySchema } from 'fastify'
+import type { FastifySerializerCompiler } from 'fastify/types/schema.js'
 import auth from '../plugins/auth/index.ts'
 import capacity from '../plugins/capacity/index.ts'
 import node from '../plugins/node/index.ts'
@@ -34,13 +35,20 @@ export interface AppOptions {
   clock?: Clock
   /** Where the log goes; default stdout. */
   logTo?: Writable
+  /** Tests give one that holds each reply to its schema. */
+  serializerCompiler?: FastifySerializerCompiler<FastifySchema>
 }
 
+// Replies are made by code that the compiler holds to their schemas; a serializer compiled for each of a hundred
+// schemas costs 40 MB and half the start (docs/decisions/005-serialisation.md).
+const plainSerializer: FastifySerializerCompiler<FastifySchema> = () => JSON.stringify
+
 /** The composition: kernel, concerns, routes, then the extensions of the configuration; nothing else. */
-export async function createApp(config: Config, { clock = systemClock, logTo }: AppOptions = {}): Promise<FastifyInstance> {
+export async function createApp(config: Config, { clock = systemClock, logTo, serializerCompiler = plainSerializer }: AppOptions = {}): Promise<FastifyInstance> {
   const app = Fastify(readHttp(config, logTo)).withTypeProvider<TypeBoxTypeProvider>()
   app.decorate('clock', clock)
   app.setValidatorCompiler(createValidatorCompiler())
+  app.setSerializerCompiler(serializerCompiler)
   app.setErrorHandler(sendProblem)
   addHttpHooks(app)
   for (const schema of sharedSchemas) app.addSchema(schema)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -20,9 +20,13 @@ export async function main(argv: readonly string[]): Promise<void> {
     const { config } = loadConfig(argv, process.env)
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
     app = await createApp(config)
+    const serviceFile = createServiceFile(config.dataDir)
+    app.addHook('onClose', async () => serviceFile.remove())
     closeOnSignals(app, config.stopJobs)
     await app.listen({ host: config.host, port: config.port })
-    announce(app, config)
+    const url = urlOf(app, config.host)
+    serviceFile.write(url)
+    announce(app, config, url)
   } catch (error) {
     process.stderr.write(`roost: ${explain(error)}\n`)
     await app?.close().catch(() => {})
@@ -51,26 +55,44 @@ function closeOnSignals(app: FastifyInstance, stopJobs: boolean): void {
   process.on('SIGINT', onSignal)
 }
 
-/** Writes service.json for the command, and the ready line: for a person on a terminal, else as JSON. */
-function announce(app: FastifyInstance, config: Config): void {
-  const { port } = app.server.address() as AddressInfo
-  const host = config.host.includes(':') ? `[${config.host}]` : config.host
-  const url = `http://${host === '0.0.0.0' || host === '[::]' ? '127.0.0.1' : host}:${port}`
-  const file = join(config.dataDir, 'service.json')
-  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', { encoding: 'utf8', flag: 'r' }).trim()
+/** service.json: where the command finds this service, also on a port that the system chose. */
+function createServiceFile(dataDir: string) {
+  const file = join(dataDir, 'service.json')
   const instance = randomUUID()
-  writeFileSync(`${file}.${process.pid}`, JSON.stringify({ url, pid: process.pid, bootId, instance }), { mode: 0o600 })
-  renameSync(`${file}.${process.pid}`, file)
-  app.addHook('onClose', async () => {
-    // Only our own: the next service may have written its own already.
-    const written = JSON.parse(readFileSync(file, 'utf8')) as { instance?: string }
-    if (written.instance === instance) rmSync(file, { force: true })
-  })
+  return {
+    write(url: string): void {
+      const temporary = `${file}.${process.pid}`
+      writeFileSync(temporary, JSON.stringify({ url, pid: process.pid, bootId: readBootId(), instance }), { mode: 0o600 })
+      renameSync(temporary, file)
+    },
+    remove(): void {
+      if (!existsSync(file)) return
+      // Only our own: the next service may have written its own already.
+      const written = JSON.parse(readFileSync(file, 'utf8')) as { instance?: string }
+      if (written.instance === instance) rmSync(file, { force: true })
+    }
+  }
+}
+
+/** The kernel's id of this boot; where there is no /proc (macOS), none. */
+function readBootId(): string | null {
+  const file = '/proc/sys/kernel/random/boot_id'
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : null
+}
+
+function urlOf(app: FastifyInstance, host: string): string {
+  const { port } = app.server.address() as AddressInfo
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+}
+
+/** The ready line: for a person on a terminal, else as JSON. */
+function announce(app: FastifyInstance, config: Config, url: string): void {
   const { tokenFile } = app.auth
   if (process.stdout.isTTY) {
     process.stdout.write(`Roost is ready at ${url}  (API pages: ${url}/docs)\n  token: ${tokenFile ?? 'as given by the environment'}\n  try:   ./roost run -- echo hello\n`)
   } else {
-    process.stdout.write(`${JSON.stringify({ ready: true, url, host: config.host, port, pid: process.pid, node: app.node.id, tokenFile })}\n`)
+    process.stdout.write(`${JSON.stringify({ ready: true, url, host: config.host, port: Number(new URL(url).port), pid: process.pid, node: app.node.id, tokenFile })}\n`)
   }
   if (!isLoopback(config.host)) app.log.warn({ host: config.host }, 'listening beyond loopback: everybody who has a token and reaches this address can run jobs')
 }

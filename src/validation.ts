@@ -22,6 +22,23 @@ export function createValidatorCompiler(): FastifySchemaCompiler<FastifySchema> 
   return ({ schema, httpPart }) => (httpPart === 'body' ? literal : coerced).compile(schema)
 }
 
+/**
+ * Holds each reply to its schema and throws where it does not fit: what tests run with. The service itself trusts the
+ * compiler's types (docs/decisions/005-serialisation.md).
+ */
+export function createReplyCheck(): ({ schema }: { schema: object }) => (reply: unknown) => string {
+  const ajv = createAjv(false)
+  return ({ schema }) => {
+    const validate = ajv.compile(schema)
+    return (reply) => {
+      // As it goes over the wire: what JSON leaves out or changes is seen here too.
+      const text = JSON.stringify(reply)
+      if (!validate(JSON.parse(text))) throw new Error(`A reply does not fit its schema: ${ajv.errorsText(validate.errors)}; it was ${text.slice(0, 500)}`)
+      return text
+    }
+  }
+}
+
 /** For schemas that come with a plugin (a runtime's task type). */
 export function compileSchema(schema: object): (value: unknown) => FieldError[] {
   const validate = createAjv(false).compile(schema)

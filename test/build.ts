@@ -2,6 +2,7 @@ import { Writable } from 'node:stream'
 import { loadConfig } from '../src/config/load.ts'
 import type { Config } from '../src/config/schema.ts'
 import { createApp, type AppOptions } from '../src/app.ts'
+import { createReplyCheck } from '../src/validation.ts'
 import type { Runtime } from '../src/contracts/runtime.ts'
 
 /** The part of a tap test that the builders need. */
@@ -28,7 +29,7 @@ export function memoryLog() {
 export async function build(t: TestLike, overrides: Partial<Config> = {}, { runtimes = [], ...options }: AppOptions & { runtimes?: Runtime[] } = {}) {
   const { config } = loadConfig(['--data-dir', overrides.dataDir ?? t.testdir(), '--port', '0', '--log-level', 'warn'], { ROOST_TOKEN: testToken })
   const log = memoryLog()
-  const app = await createApp({ ...config, ...overrides }, { logTo: log.stream, ...options })
+  const app = await createApp({ ...config, ...overrides }, { logTo: log.stream, serializerCompiler: createReplyCheck(), ...options })
   t.teardown(() => app.close())
   for (const runtime of runtimes) app.runtimes.add(runtime)
   return Object.assign(app, { logLines: log.lines })

@@ -7,7 +7,7 @@ import { performance } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-const main = process.env['BENCH_MAIN'] ?? fileURLToPath(new URL('../src/main.ts', import.meta.url))
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 /** A start takes well under a second; this long means that it hangs. */
 const startTimeoutMs = 30_000
 const keptLines = 200

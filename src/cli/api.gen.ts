@@ -1000,6 +1000,7 @@ export interface operations {
                 /** @description Only the admin scope sees other tenants. */
                 tenant?: string;
                 limit?: number;
+                /** @description As the page before gave it. */
                 cursor?: string;
             };
             header?: never;
@@ -1464,6 +1465,7 @@ export interface operations {
                 jobId?: string;
                 scope?: "local" | "mesh";
                 limit?: number;
+                /** @description As the page before gave it. */
                 cursor?: string;
             };
             header?: never;

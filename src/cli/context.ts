@@ -40,7 +40,7 @@ export function createContext(globals: GlobalValues, { env, stdin, stdout, stder
     client: async () => (await context.session()).client,
     print: (text) => write(stdout, text),
     printJson: (value) => write(stdout, `${JSON.stringify(value, null, stdout.isTTY ? 2 : undefined)}\n`),
-    printTable: (header, rows) => write(stdout, table(header, rows, { columns: stdout.isTTY ? stdout.columns : Infinity, paint })),
+    printTable: (header, rows) => write(stdout, table(header, rows, { columns: (stdout.isTTY && stdout.columns) || Infinity, paint })),
     note: (text) => void stderr.write(`${text}\n`)
   }
   return context

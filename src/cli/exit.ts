@@ -61,7 +61,7 @@ export class ApiError extends CliError {
 
   /** Whether the same request may succeed a little later. */
   get isBusy(): boolean {
-    return this.problem.status === 429 || this.problem.status === 503 || this.problem.code === 'idempotency-in-flight'
+    return this.problem.status === 429 || this.problem.status === 503
   }
 
   override toProblem(): object {

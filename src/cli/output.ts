@@ -19,6 +19,9 @@ export async function write(stream: Writable, chunk: string | Uint8Array): Promi
 /** Text of others as one safe line: a job's name or message must not steer the reader's terminal. */
 export const plain = (text: string): string => text.replaceAll(/[\x00-\x1f\x7f-\x9f]+/g, ' ').trim()
 
+/** The last column is not cut below this. */
+const minLast = 20
+
 const escapes = /\x1b\[[0-9;]*m/g
 const width = (text: string): number => [...text.replaceAll(escapes, '')].length
 
@@ -39,7 +42,7 @@ export function table(header: readonly string[], rows: readonly (readonly string
       return numeric[i] === true ? pad + cell : i === last ? cell : cell + pad
     })
     const before = shown.slice(0, last).join('  ')
-    return `${before}${before === '' ? '' : '  '}${cut(shown[last] ?? '', columns - width(before) - 2)}`.trimEnd()
+    return `${before}${before === '' ? '' : '  '}${cut(shown[last] ?? '', Math.max(minLast, columns - width(before) - 2))}`.trimEnd()
   }
   return [paint('dim', line(header)), ...rows.map(line)].join('\n') + '\n'
 }

@@ -107,7 +107,7 @@ export async function retrying<T>(session: Session, work: (client: ApiClient) =>
       if (error instanceof Unreachable) {
         lostAt ??= Date.now()
         if ((mustConnectAtFirst && failures === 0 && error.refused) || Date.now() - lostAt > giveUpAfterMs) throw error
-      } else if (error instanceof ApiError && waitsOutBusy && error.isBusy) {
+      } else if (error instanceof ApiError && (error.code === 'idempotency-in-flight' || (waitsOutBusy && error.isBusy))) {
         lostAt = null
       } else {
         throw error

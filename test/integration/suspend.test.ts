@@ -35,6 +35,7 @@ await t.test('a laptop that sleeps while jobs run loses nothing', async (t) => {
   const processes = service.processes()
   t.ok(processes.length > followed.length, `the service and its jobs are stopped (${processes.length} processes)`)
   await suspend(service, standStillMs)
+  for (const { frames } of followed) t.not(frames.at(-1)?.type, 'result', 'it was in the middle of its work')
 
   for (const { id, frames, closed } of followed) {
     t.equal(await closed, 1000, 'the open stream went on to its end')

@@ -1,5 +1,4 @@
-import { readFileSync, readdirSync, rmdirSync, statSync, unlinkSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** A process by pid and start time (field 22 of /proc/PID/stat): a pid alone may have a new owner. */
@@ -31,6 +30,8 @@ export interface AttemptFacts {
 
 /** The shim's `state` file, or null where no shim ever took the attempt. */
 export function readFacts(folder: string): AttemptFacts | null {
+  // A thrown ENOENT costs more than the question, and at a start the answer is nearly always no.
+  if (!existsSync(join(folder, 'state'))) return null
   let text: string
   try {
     text = readFileSync(join(folder, 'state'), 'utf8')
@@ -94,19 +95,6 @@ export function send(pid: number, signal: NodeJS.Signals): boolean {
 export const readBootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 
 export const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
-
-/** Removes an attempt's folder. Synchronous but for what the job left: an `rm -r` costs several times as much. */
-export async function removeFolder(folder: string): Promise<void> {
-  try {
-    for (const entry of readdirSync(folder, { withFileTypes: true })) {
-      if (!entry.isDirectory()) unlinkSync(join(folder, entry.name))
-      else rmdirSync(join(folder, entry.name))
-    }
-    rmdirSync(folder)
-  } catch (error) {
-    if (!isMissing(error)) await rm(folder, { recursive: true, force: true })
-  }
-}
 
 export const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
 

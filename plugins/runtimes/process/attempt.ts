@@ -43,6 +43,8 @@ export interface LiveAttempt {
   /** Reads from the files what became of an attempt of an earlier service, or of a shim that is gone. */
   resume(facts: AttemptFacts, isShimGone: boolean): void
   stop(graceSeconds: number): void
+  /** Moves the deadline; null takes it away. */
+  renew(deadlineAt: number | null): void
   /** Ends it with this word, without output: nothing of it runs. */
   conclude(word: Word): void
   /** The slow guard behind notes and file events. Milliseconds are not its concern. */
@@ -59,6 +61,8 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
   let shim: ProcessMark | null = null
   let ended: { word: Word; endedAt: number; isOverdue: boolean } | null = null
   let stopGrace: number | null = null
+  let deadlineAt = order.deadlineAt
+  let isAttended = false
   let watcher: FSWatcher | null = null
   let timer: { cancel(): void } | null = null
   let killTimer: { cancel(): void } | null = null
@@ -90,7 +94,10 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
   function attend(): void {
     // Its end may have been told in the same turn as the timer.
     if (ended !== null || isDone) return
+    isAttended = true
     follow()
+    // The watchdog would do both itself after two seconds, from the shim's order.
+    if (deadlineAt !== null && stopGrace === null) deadlines.set(name, 't', deadlineAt)
     if (!existsSync(join(folder, 'collected'))) collect()
   }
 
@@ -216,6 +223,13 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
       noteCause()
       stopGrace = graceSeconds
       terminate(graceSeconds)
+    },
+    renew(at) {
+      deadlineAt = at
+      // Before it is attended to, and once it is being stopped, other rules hold.
+      if (!isAttended || ended !== null || stopGrace !== null) return
+      if (at === null) deadlines.clear(name)
+      else deadlines.set(name, 't', at)
     },
     conclude(word) {
       end(word, [])

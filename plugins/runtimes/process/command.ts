@@ -107,6 +107,8 @@ function may(file: string, mode: number): boolean {
 export interface ShimOrder {
   name: string
   capBytes: number
+  /** Seconds since boot after which the watchdog ends it, or null. */
+  dueSeconds: number | null
   cwd: string
   stdinFile: string
   /** Files that take the job into its cgroups. */
@@ -120,12 +122,12 @@ export interface ShimOrder {
 }
 
 /** The order as shell text for a slot. Cut anywhere (a service killed while writing) it is a syntax error, not an order. */
-export function shimOrder({ name, capBytes, cwd, stdinFile, cgroupFiles, env, prefix, envProgram, program, args }: ShimOrder): string {
+export function shimOrder({ name, capBytes, dueSeconds, cwd, stdinFile, cgroupFiles, env, prefix, envProgram, program, args }: ShimOrder): string {
   const pairs = Object.entries(env)
   const exported = pairs.filter(([key]) => !shellNames.test(key)).map(([key, value]) => `${key}=${value}`)
   const special = pairs.filter(([key]) => shellNames.test(key)).map(([key, value]) => `${key}=${value}`)
   const words = [
-    name, String(capBytes), cwd, stdinFile, ...cgroupFiles, '--', ...exported, '--',
+    name, String(capBytes), String(dueSeconds ?? '-'), cwd, stdinFile, ...cgroupFiles, '--', ...exported, '--',
     ...prefix, ...(special.length > 0 ? [envProgram, ...special] : []), program, ...args
   ]
   return `if :; then attempt ${words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')}; fi\n`

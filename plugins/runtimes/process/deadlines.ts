@@ -14,16 +14,19 @@ export interface Deadlines {
   /** Sets or moves the deadline of an attempt. `at` is wall time in ms. */
   set(name: string, kind: Kind, at: number): void
   clear(name: string): void
+  /** Wall time in ms as whole seconds since boot. */
+  toBootSeconds(at: number): number
 }
 
 export function createDeadlines(folder: string, clock: Clock): Deadlines {
   const entries = new Map<string, string>()
   // Those of an earlier service, so that adopting an attempt moves its entry instead of adding one.
   for (const file of readdirSync(folder)) entries.set(file.split('.').slice(2).join('.'), file)
+  const toBootSeconds = (at: number) => Math.max(0, Math.ceil(uptime() + (at - clock.now()) / 1000))
   return {
+    toBootSeconds,
     set(name, kind, at) {
-      const seconds = Math.max(0, Math.ceil(uptime() + (at - clock.now()) / 1000))
-      const file = `${String(seconds).padStart(12, '0')}.${kind}.${name}`
+      const file = `${String(toBootSeconds(at)).padStart(12, '0')}.${kind}.${name}`
       const known = entries.get(name)
       entries.set(name, file)
       if (known === file) return

@@ -1,11 +1,11 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, statfsSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, statfsSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { systemClock, type Clock } from '../../../src/contracts/clock.ts'
 import type { AttemptOrder, Report, Runtime } from '../../../src/contracts/runtime.ts'
 import { findAccount, findPrefix, findTool } from './account.ts'
 import { createAttempt, fence, type LiveAttempt } from './attempt.ts'
-import { isAlive, isMissing, parseEnd, readBootId, readFacts, removeFolder } from './attempt-files.ts'
+import { isAlive, parseEnd, readBootId, readFacts } from './attempt-files.ts'
 import { openCgroups, type Cgroups } from './cgroup.ts'
 import { checkFolder, checkStrings, commandOf, environmentOf, findProgram, shimOrder, type Account, type StartFault } from './command.ts'
 import { createDeadlines, type Deadlines } from './deadlines.ts'
@@ -129,64 +129,69 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   /** Everything up to the shim; a fault means that nothing was begun. */
   function dispatch(order: AttemptOrder): void {
     const attempt = attempts.get(order.name) ?? track(order)
-    let fault: StartFault | null
-    try {
-      fault = prepare(order)
-    } catch (error) {
-      const isFull = error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
-      fault = { code: isFull ? 'disk-full' : 'start-failed', message: error instanceof Error ? error.message : String(error), retriable: true }
+    const guarded = <T>(work: () => T | StartFault): T | null => {
+      let result: T | StartFault
+      try {
+        result = work()
+      } catch (error) {
+        const isFull = error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
+        result = { code: isFull ? 'disk-full' : 'start-failed', message: messageOf(error), retriable: true }
+      }
+      if (!isFault(result)) return result
+      attempt.conclude({ type: 'start-failed', ...result })
+      return null
     }
-    if (fault !== null) attempt.conclude({ type: 'start-failed', ...fault })
+    const text = guarded(() => prepareOrder(order))
+    if (text === null) return
+    opened().spawner.run(order.name, (takeFolder) => guarded(() => {
+      placeFolder(order, takeFolder)
+      ordered.set(order.name, clock.now())
+      return text
+    }))
   }
 
-  function prepare(order: AttemptOrder): StartFault | null {
-    const { spawner, deadlines, cgroups, account, prefix, envProgram } = opened()
-    const { name, limits } = order
+  /** The order for the shim, or what stands in its way on this node. */
+  function prepareOrder(order: AttemptOrder): string | StartFault {
+    const { deadlines, cgroups, account, prefix, envProgram } = opened()
+    const { name, limits, deadlineAt } = order
     const task = commandOf(order.task)
     if (task === null) return { code: 'invalid-task', message: 'A process task needs a command', retriable: false }
-    const folder = join(attemptsDir, name)
     const diskFault = findDiskFault()
     if (diskFault !== null) return diskFault
-    mkdirSync(folder, { recursive: true, mode: folderMode() })
-    const work = join(folder, 'work')
-    const cwd = task.cwd ?? work
-    if (task.cwd == null) {
-      mkdirSync(work, { recursive: true, mode: 0o700 })
-      if (options.jobUser !== undefined) chownSync(work, account.uid, account.gid)
-    }
+    const folder = join(attemptsDir, name)
+    const cwd = task.cwd ?? join(folder, 'work')
     const env = environmentOf(order, { account, base: baseEnv, hideGpus: hasGpus })
-    const fault = checkFolder(cwd) ?? checkStrings(task.command, env)
+    const fault = (task.cwd == null ? null : checkFolder(cwd)) ?? checkStrings(task.command, env)
     if (fault !== null) return fault
     const program = findProgram(task.command[0]!, env.PATH ?? '', cwd)
     if (typeof program !== 'string') return program
-    const { labels, jobId, attempt, tenant, resources } = order
-    // Without the environment: secrets reach the job through a pipe and no file.
-    writeFileSync(join(folder, 'order.json'), JSON.stringify({ jobId, attempt, tenant, labels, resources, boot: opened().boot }), { mode: 0o600 })
-    let stdinFile = '/dev/null'
-    if (task.stdin != null) {
-      stdinFile = join(folder, 'stdin')
-      writeFileSync(stdinFile, task.stdin, { mode: 0o600 })
-    }
     let cgroupFiles: string[] = []
     if (limits.cpu !== null || limits.memoryBytes !== null) {
       try {
         cgroupFiles = cgroups.create(name, limits)
       } catch (error) {
-        const reason = cgroups.isAvailable ? (error instanceof Error ? error.message : String(error)) : cgroups.description
+        const reason = cgroups.isAvailable ? messageOf(error) : cgroups.description
         return { code: 'limits-unavailable', message: `This node cannot set hard limits: ${reason}. Leave out "limits" or give the service a writable cgroup`, retriable: false }
       }
     }
-    if (order.deadlineAt !== null) deadlines.set(name, 't', order.deadlineAt)
-    const text = shimOrder({ name, capBytes: order.logCapBytes, cwd, stdinFile, cgroupFiles, env, prefix, envProgram, program, args: task.command.slice(1) })
-    spawner.run(name, text, (...pipes) => {
-      ordered.set(name, clock.now())
-      for (const [i, stream] of ['stdout', 'stderr'].entries()) {
-        // A job may open its own /dev/stdout again, as its own user.
-        if (options.jobUser !== undefined) chownSync(pipes[i]!, account.uid, account.gid)
-        renameSync(pipes[i]!, join(folder, `${stream}.pipe`))
-      }
+    return shimOrder({
+      name, capBytes: order.logCapBytes, dueSeconds: deadlineAt === null ? null : deadlines.toBootSeconds(deadlineAt), cwd,
+      stdinFile: task.stdin == null ? '/dev/null' : join(folder, 'stdin'), cgroupFiles, env, prefix, envProgram, program, args: task.command.slice(1)
     })
-    return null
+  }
+
+  /** The one change on disk that the service makes for a start: a folder that is ready moves to its name. */
+  function placeFolder(order: AttemptOrder, takeFolder: () => string): void {
+    const folder = join(attemptsDir, order.name)
+    // It may be there already: an earlier service was killed between this and the order.
+    if (!existsSync(folder)) renameSync(takeFolder(), folder)
+    const stdin = commandOf(order.task)?.stdin
+    if (stdin != null) writeFileSync(join(folder, 'stdin'), stdin, { mode: 0o600 })
+    if (options.jobUser === undefined) return
+    const { uid, gid } = opened().account
+    chmodSync(folder, folderMode())
+    // A job may open its own /dev/stdout again, as its own user.
+    for (const file of ['work', 'stdout.pipe', 'stderr.pipe']) chownSync(join(folder, file), uid, gid)
   }
 
   const folderMode = () => (options.jobUser === undefined ? 0o700 : 0o711)
@@ -195,12 +200,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     const folder = join(attemptsDir, order.name)
     const facts = readFacts(folder)
     if (facts === null) {
-      const boot = readOrderBoot(folder)
-      if (existsSync(folder) && (boot === null || boot === opened().boot) && order.cursor === null) return dispatch(order)
-      const [code, message] = boot === opened().boot
-        ? ['exit-status-lost', 'The files of the attempt were removed while it ran']
-        : ['node-rebooted', 'The node restarted before the attempt could be recorded; it may have run in part']
-      return track(order).conclude({ type: 'lost', code, message })
+      if (order.cursor === null) return dispatch(order)
+      return track(order).conclude({ type: 'lost', code: 'exit-status-lost', message: 'The files of the attempt are gone, and with them its exit status' })
     }
     const attempt = track(order)
     const isShimGone = facts.shim === null || !isAlive(facts.shim)
@@ -236,16 +237,12 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     async start(order) {
       checkName(order.name)
       if (attempts.has(order.name)) return
-      if (existsSync(join(attemptsDir, order.name))) resume(order)
-      else dispatch(order)
+      resume(order)
     },
     async adopt(order) {
       checkName(order.name)
       if (attempts.has(order.name)) return
-      if (existsSync(join(attemptsDir, order.name)) || order.cursor !== null) resume(order)
-      else dispatch(order)
-      const attempt = attempts.get(order.name)
-      if (attempt?.isDone === false && order.deadlineAt !== null) opened().deadlines.set(order.name, 't', order.deadlineAt)
+      resume(order)
     },
     async stop(name, graceSeconds) {
       const attempt = attempts.get(name)
@@ -254,10 +251,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       attempt.stop(graceSeconds)
     },
     async renew(name, deadlineAt) {
-      const attempt = attempts.get(name)
-      if (attempt === undefined || attempt.isDone) return
-      if (deadlineAt === null) opened().deadlines.clear(name)
-      else opened().deadlines.set(name, 't', deadlineAt)
+      attempts.get(name)?.renew(deadlineAt)
     },
     async remove(name) {
       checkName(name)
@@ -266,7 +260,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       outputBytes.delete(name)
       ordered.delete(name)
       opened().deadlines.clear(name)
-      await removeFolder(join(attemptsDir, name))
+      await opened().spawner.remove(name)
       if (!opened().cgroups.remove(name)) {
         opened().cgroups.end(name)
         emptyCgroups.add(name)
@@ -289,15 +283,9 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   }
 }
 
-function readOrderBoot(folder: string): string | null {
-  try {
-    const order: unknown = JSON.parse(readFileSync(join(folder, 'order.json'), 'utf8'))
-    return typeof order === 'object' && order !== null && 'boot' in order && typeof order.boot === 'string' ? order.boot : null
-  } catch (error) {
-    if (isMissing(error) || error instanceof SyntaxError) return null
-    throw error
-  }
-}
+const isFault = (result: unknown): result is StartFault => typeof result === 'object' && result !== null && 'retriable' in result
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** Names become folders. */
 function checkName(name: string): void {

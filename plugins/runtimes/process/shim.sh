@@ -3,9 +3,9 @@
 #   spawner   forks slots, makes named pipes, starts collectors; ends with the service
 #   slot      the shim proper: runs one attempt after the other; ends when the service is gone and its job has ended
 #   watchdog  one per node: deadlines, and collectors for attempts of a service that died
-# An attempt's folder: state (lines, below), stdout, stderr, *.pipe, cause, collected, fenced.
-#   shim BOOT PID START CAP | job PID START | fail CODE | collector STREAM PID START | end STREAM DROPPED
-#   exit CODE SIGNALLED CAUSE DRAINED
+# An attempt's folder: state (lines, below), stdout, stderr, *.pipe, cause, collected, fenced, work/.
+#   shim BOOT PID START CAP DUE | job PID START | fail CODE | collector STREAM PID START | declined | end STREAM DROPPED
+#   ending | exit CODE SIGNALLED CAUSE DRAINED
 # A line counts when its newline is there.
 
 run=$1 attempts=$2 grace=$3 me=$4
@@ -41,16 +41,16 @@ tell() {
 
 # ---- slot ----
 
-# attempt NAME CAP CWD STDIN [cgroup.procs...] -- [KEY=VALUE...] -- SETSID PROGRAM ARGUMENTS...
+# attempt NAME CAP DUE CWD STDIN [cgroup.procs...] -- [KEY=VALUE...] -- SETSID PROGRAM ARGUMENTS...
 # Everything comes through the pipe: nothing of it is on a command line before the job's own, or in a file.
 attempt() {
-  name=$1 cap=$2 cwd=$3 stdin=$4
-  shift 4
+  name=$1 cap=$2 due=$3 cwd=$4 stdin=$5
+  shift 5
   d=$attempts/$name
   # The first act, atomic: whoever creates the state file runs the attempt.
   if ! { true >"$d/state"; } 2>/dev/null; then tell "free $me"; return; fi
-  exec 2>|"$run/slots/$me.err" 3<>"$d/stdout.pipe" 4<>"$d/stderr.pipe" 5>>"$d/state"
-  echo "shim $boot $self $cap" >&5
+  exec 2>|"$run/slots/$me/err" 3<>"$d/stdout.pipe" 4<>"$d/stderr.pipe" 5>>"$d/state"
+  echo "shim $boot $self $cap $due" >&5
   if [ -z "$lazy" ]; then
     collect "$name" "$cap" &
   fi
@@ -77,7 +77,7 @@ attempt() {
   code=$?
   # The shell says "Killed" and so on where the job died of a signal: exit 137 is told apart from kill -9.
   signalled=0 cause=none job= failed=none
-  [ $code -le 128 ] || [ ! -s "$run/slots/$me.err" ] || signalled=1
+  [ $code -le 128 ] || [ ! -s "$run/slots/$me/err" ] || signalled=1
   while read -r word first rest; do
     case $word in
       job) job=$first ;;
@@ -86,18 +86,36 @@ attempt() {
   done <"$d/state"
   [ -z "$job" ] || end_group "$job"
   [ ! -e "$d/cause" ] || read -r cause <"$d/cause"
-  drained=no
-  [ -n "$lazy" ] || until [ -e "$d/collected" ]; do sleep 0.01; done
-  if { true >"$d/collected"; } 2>/dev/null; then
+  # Either a collector that comes now sees this line, or we see its claim.
+  echo ending >&5
+  if is_collected; then
+    drained=no
+  else
     # Nobody collected: all that was written is in the pipes, and one read each takes it without waiting.
-    drained=
+    drained=none
     drain stdout 3
     drain stderr 4
-    drained=${drained:-none}
   fi
   echo "exit $code $signalled $cause $drained" >&5
   exec 3>&- 4>&- 5>&-
   tell "ended $name $me $failed $code $signalled $cause $drained"
+}
+
+# True where collectors have the streams; false where none came, or it declined.
+is_collected() {
+  tries=0
+  [ -n "$lazy" ] || until [ -e "$d/collected" ]; do sleep 0.01; done
+  while [ -e "$d/collected" ] && [ $tries -lt 500 ]; do
+    while read -r word rest; do
+      case $word in
+        collector) return 0 ;;
+        declined) return 1 ;;
+      esac
+    done <"$d/state"
+    sleep 0.01
+    tries=$((tries + 1))
+  done
+  return 1
 }
 
 drain() {
@@ -137,6 +155,9 @@ collect() {
   # Open before the claim: what is in a pipe lives only while someone holds it open.
   { exec 3<>"$d/stdout.pipe" 4<>"$d/stderr.pipe" 5>>"$d/state"; } 2>/dev/null
   { true >"$d/collected"; } 2>/dev/null || exit 0
+  while read -r word rest; do
+    [ "$word" != ending ] || { echo declined >&5; exit 0; }
+  done <"$d/state"
   ( stream stderr "$2" ) &
   stream stdout "$2"
   exit 0
@@ -216,14 +237,18 @@ watchdog() {
   done
 }
 
+# What the service does for an attempt that lives on, where it died before it could.
 backstop() {
-  read -r word boot pid start cap <"$1/state" && collect "${1##*/}" "$cap"
+  read -r word boot pid start cap due <"$1/state" || exit 0
+  name=${1##*/}
+  [ "$due" = - ] || true >|"$run/deadlines/$(printf %012d "$due").t.$name"
+  collect "$name" "$cap"
 }
 
 # True while some shim still has its job.
 is_needed() {
   for folder in "$attempts"/*; do
-    { read -r word rest pid start cap <"$folder/state"; } 2>/dev/null || continue
+    { read -r word boot pid start rest <"$folder/state"; } 2>/dev/null || continue
     is_alive "$pid" "$start" && return 0
   done
   return 1
@@ -262,15 +287,25 @@ spawner() {
 }
 
 open_slot() {
-  sh -s -- "$run" "$attempts" "$grace" "$1" <"$run/slots/$1" >/dev/null 2>&1 &
-  jobs >/dev/null
+  "$1" -s -- "$run" "$attempts" "$grace" "$2" <"$run/slots/$2/stdout.pipe" >/dev/null 2>&1 &
 }
 
-# make_pipes BATCH COUNT: so many at a time, as each exec costs as much as a job. Dated back, so that the first
-# write shows in the time of change.
-make_pipes() {
+# make_folders BATCH COUNT: so many at a time, as each exec costs as much as a job. The pipes are dated back, so that
+# the first write shows in the time of change.
+make_folders() {
   batch=$1 n=$2
   set --
-  while [ $n -gt 0 ]; do n=$((n - 1)); set -- "$@" "$run/pool/$batch.$n"; done
-  mkfifo -- "$@" && touch -t 197101010000 -- "$@" && tell "pipes $batch"
+  while [ $n -gt 0 ]; do n=$((n - 1)); set -- "$@" "$run/pool/$batch.$n/work"; done
+  mkdir -p -- "$@" || exit 0
+  for work in "$@"; do shift; set -- "$@" "${work%work}stdout.pipe" "${work%work}stderr.pipe"; done
+  mkfifo -- "$@" && touch -t 197101010000 -- "$@" && tell "folders $batch"
+}
+
+# remove_folders BATCH NAME...
+remove_folders() {
+  batch=$1
+  shift
+  for name; do shift; set -- "$@" "$attempts/$name"; done
+  rm -rf -- "$@"
+  tell "removed $batch"
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, unlinkSync, utimesSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, constants, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync, writeSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
@@ -7,11 +7,15 @@ import type { Clock } from '../../../src/contracts/clock.ts'
 import { isAlive, type ProcessMark } from './attempt-files.ts'
 
 const script = join(import.meta.dirname, 'shim.sh')
-const batchSize = 128
+const batchSize = 64
 /** Idle slots kept; each is a sh of some 200 KiB of its own. */
 const maxIdle = 32
+const askAgainMs = 5000
 
 interface Slot { id: string; orders: Socket; mark: ProcessMark | null; openedAt: number; name: string | null }
+
+/** Work for a slot. `prepare` puts a folder in its place when the slot is there, and returns the order, or null to give up. */
+interface Pending { name: string; prepare: (takeFolder: () => string) => string | null }
 
 export interface SpawnerOptions {
   runDir: string
@@ -29,33 +33,38 @@ export interface SpawnerOptions {
  * at a time. Node itself forks once, as its fork costs milliseconds of the main thread (docs/decisions/004-shim.md).
  */
 export interface Spawner {
+  /** Rejects where the shell does not answer within 10 s. */
   open(): Promise<void>
-  /** Has a slot run `order` (shell text) for the attempt as soon as there is one; `prepare` gets its two pipes. */
-  run(name: string, order: string, prepare: (stdoutPipe: string, stderrPipe: string) => void): void
+  /** Has a slot run the attempt as soon as there is one. */
+  run(name: string, prepare: Pending['prepare']): void
   /** Takes an attempt back that no slot has got yet. */
   withdraw(name: string): boolean
   /** Starts collectors for an attempt that lives on. */
   collect(name: string, capBytes: number): void
+  /** Removes the folders of attempts; many at once share one process. */
+  remove(name: string): Promise<void>
   /** Names of attempts whose slot has died since the last call. */
   findOrphans(): string[]
   close(): void
 }
 
+const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
+
 export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock, warn, onNote }: SpawnerOptions): Spawner {
   const nonce = randomBytes(4).toString('hex')
   const notifyFile = join(runDir, 'notify')
+  const poolDir = join(runDir, 'pool')
   const slots = new Map<string, Slot>()
   const idle: Slot[] = []
-  const queue: { name: string; order: string; prepare: (stdoutPipe: string, stderrPipe: string) => void }[] = []
+  const queue: Pending[] = []
   const pool: string[] = []
+  const folders = { batch: 0, askedAt: null as number | null, onFirst: null as (() => void) | null }
+  const removal = { batch: 0, names: [] as string[], waiters: [] as (() => void)[], next: new Map<string, () => void>() }
   let commands: Socket | null = null
   let notes: Socket | null = null
   let isClosed = false
-  let batch = 0
-  let batchAskedAt: number | null = null
-  let onFirstBatch: (() => void) | null = null
+  let slotCount = 0
 
-  const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
   const command = (text: string) => void commands?.write(text)
 
   function spawnShell(): void {
@@ -65,6 +74,7 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
     child.unref()
     const stdin = child.stdin as Socket
     stdin.unref()
+    // Its end is told by `exit`.
     stdin.on('error', () => {})
     commands = stdin
     let isOver = false
@@ -73,11 +83,13 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
       isOver = true
       warn('the spawner of process jobs ended and is started again')
       commands = null
-      batchAskedAt = null
       clock.setTimeout(() => {
         if (isClosed) return
         spawnShell()
+        // What it had not done yet is asked for again.
+        folders.askedAt = null
         for (const slot of [...slots.values()].filter((s) => s.mark === null)) drop(slot)
+        if (removal.names.length > 0) sendRemoval()
         dispatch()
       }, 100)
     }
@@ -108,12 +120,16 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
       if (slot === undefined) return
       slot.mark = { pid: Number(words[1]), start: words[2] ?? '' }
       idle.push(slot)
-    } else if (word === 'pipes') {
-      const [asked, count] = [Number(subject.split('.')[1]), batchSize]
-      if (asked !== batch || !subject.startsWith(nonce)) return
-      for (let i = 0; i < count; i++) pool.push(join(runDir, 'pool', `${subject}.${i}`))
-      batchAskedAt = null
-      onFirstBatch?.()
+    } else if (word === 'folders') {
+      if (subject !== `${nonce}.${folders.batch}`) return
+      for (let i = 0; i < batchSize; i++) pool.push(join(poolDir, `${subject}.${i}`))
+      folders.askedAt = null
+      folders.onFirst?.()
+    } else if (word === 'removed') {
+      if (subject !== `${nonce}.${removal.batch}`) return
+      for (const resolve of removal.waiters) resolve()
+      removal.names = []
+      sendRemoval()
     } else if (word === 'free') {
       release(subject)
     } else {
@@ -136,44 +152,49 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
     const at = idle.indexOf(slot)
     if (at >= 0) idle.splice(at, 1)
     slot.orders.destroy()
-    for (const file of [slot.id, `${slot.id}.err`]) rmSync(join(runDir, 'slots', file), { force: true })
+    rmSync(join(runDir, 'slots', slot.id), { recursive: true, force: true })
   }
 
   function dispatch(): void {
     if (isClosed) return
-    while (queue.length > 0 && idle.length > 0 && pool.length >= 2) {
+    while (queue.length > 0 && idle.length > 0 && pool.length > 0) {
+      const { name, prepare } = queue.shift()!
+      const order = prepare(() => pool.pop()!)
+      if (order === null) continue
       const slot = idle.pop()!
-      const { name, order, prepare } = queue.shift()!
-      prepare(pool.pop()!, pool.pop()!)
       slot.name = name
-      slot.openedAt = clock.now()
       slot.orders.write(order)
     }
-    const opening = [...slots.values()].reduce((n, slot) => n + (slot.mark === null ? 1 : 0), 0)
-    for (let i = opening; i < queue.length && pool.length > 0; i++) openSlot()
-    if (pool.length < batchSize / 2) refill()
+    let opening = 0
+    if (queue.length > 0) for (const slot of slots.values()) opening += slot.mark === null ? 1 : 0
+    for (; opening < queue.length && pool.length > 0 && commands !== null; opening++) openSlot()
+    const isAsking = folders.askedAt !== null && clock.now() - folders.askedAt < askAgainMs
+    if (pool.length < batchSize / 2 && !isAsking && commands !== null) {
+      folders.askedAt = clock.now()
+      command(`make_folders ${nonce}.${++folders.batch} ${batchSize} &\njobs >/dev/null\n`)
+    }
   }
 
-  function refill(): void {
-    // Asked again after a while: the spawner may have died with the first request.
-    if (commands === null || (batchAskedAt !== null && clock.now() - batchAskedAt < 5000)) return
-    batchAskedAt = clock.now()
-    batch++
-    command(`make_pipes ${nonce}.${batch} ${batchSize}\n`)
-  }
-
-  let slotCount = 0
   function openSlot(): void {
-    if (commands === null) return
     const id = `${nonce}.${++slotCount}`
-    const file = join(runDir, 'slots', id)
-    renameSync(pool.pop()!, file)
-    const orders = new Socket({ fd: openSync(file, constants.O_RDWR | constants.O_NONBLOCK), readable: false, writable: true })
+    const folder = join(runDir, 'slots', id)
+    renameSync(pool.pop()!, folder)
+    // Read and write: it opens without the slot, and when this service dies the slot finds the end of its orders.
+    const fd = openSync(join(folder, 'stdout.pipe'), constants.O_RDWR | constants.O_NONBLOCK)
+    const orders = new Socket({ fd, readable: false, writable: true })
     orders.unref()
     orders.on('error', (error) => warn(`orders of a shim: ${error.message}`))
     slots.set(id, { id, orders, mark: null, openedAt: clock.now(), name: null })
     orders.write(`. ${quoted(script)}\nslot\n`)
-    command(`open_slot ${id}\n`)
+    command(`open_slot ${quoted(shell)} ${id}\njobs >/dev/null\n`)
+  }
+
+  function sendRemoval(): void {
+    removal.names = [...removal.names, ...removal.next.keys()]
+    removal.waiters = [...removal.next.values()]
+    removal.next = new Map()
+    if (removal.names.length === 0) return
+    command(`remove_folders ${nonce}.${++removal.batch} ${removal.names.join(' ')} &\njobs >/dev/null\n`)
   }
 
   return {
@@ -183,31 +204,27 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
       const reference = join(runDir, 'reference')
       writeFileSync(reference, '')
       utimesSync(reference, 86_400 * 366, 86_400 * 366)
-      spawnShell()
-      // The first batch cannot be told over a pipe that is not there yet: its last one becomes the notify pipe.
       if (statSync(notifyFile, { throwIfNoEntry: false })?.isFIFO() !== true) {
         rmSync(notifyFile, { force: true })
-        await makeNotifyPipe(shell, notifyFile)
+        await makePipe(shell, notifyFile)
       }
       listen()
+      spawnShell()
       const ready = new Promise<void>((resolve, reject) => {
         const timer = setTimeout(() => reject(new Error(`The shim does not answer: ${shell} could not make named pipes in ${runDir}`)), 10_000)
-        onFirstBatch = () => { clearTimeout(timer); onFirstBatch = null; resolve() }
+        folders.onFirst = () => {
+          clearTimeout(timer)
+          folders.onFirst = null
+          resolve()
+        }
       })
-      refill()
+      dispatch()
       await ready
-      // Lazy collectors rest on a write to a pipe changing its time; file systems that keep no such times get eager ones.
-      const probe = pool.pop()!
-      const fd = openSync(probe, constants.O_RDWR | constants.O_NONBLOCK)
-      writeSync(fd, 'x')
-      const showsWrites = statSync(probe).mtimeMs > statSync(reference).mtimeMs
-      closeSync(fd)
-      unlinkSync(probe)
       rmSync(join(runDir, 'lazy'), { force: true })
-      if (showsWrites) writeFileSync(join(runDir, 'lazy'), '')
+      if (showsWrites(pool.pop()!, reference)) writeFileSync(join(runDir, 'lazy'), '')
     },
-    run(name, order, prepare) {
-      queue.push({ name, order, prepare })
+    run(name, prepare) {
+      queue.push({ name, prepare })
       dispatch()
     },
     withdraw(name) {
@@ -218,10 +235,21 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
     collect(name, capBytes) {
       command(`collect ${name} ${capBytes} &\njobs >/dev/null\n`)
     },
+    remove(name) {
+      return new Promise((resolve) => {
+        const other = removal.next.get(name)
+        removal.next.set(name, () => {
+          other?.()
+          resolve()
+        })
+        // One process at a time: what comes meanwhile shares the next.
+        if (removal.names.length === 0) sendRemoval()
+      })
+    },
     findOrphans() {
       const names: string[] = []
       for (const slot of [...slots.values()]) {
-        const isGone = slot.mark === null ? clock.now() - slot.openedAt > 10_000 : !isAlive(slot.mark)
+        const isGone = slot.mark === null ? clock.now() - slot.openedAt > 2 * askAgainMs : !isAlive(slot.mark)
         if (!isGone) continue
         drop(slot)
         if (slot.name !== null) names.push(slot.name)
@@ -231,15 +259,30 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
     },
     close() {
       isClosed = true
-      commands?.destroy()
+      for (const resolve of [...removal.waiters, ...removal.next.values()]) resolve()
+      commands?.end()
       notes?.destroy()
       for (const slot of slots.values()) slot.orders.destroy()
-      if (existsSync(join(runDir, 'pool'))) for (const file of readdirSync(join(runDir, 'pool'))) rmSync(join(runDir, 'pool', file), { force: true })
+      for (const file of readdirSync(poolDir)) rmSync(join(poolDir, file), { recursive: true, force: true })
     }
   }
 }
 
-async function makeNotifyPipe(shell: string, file: string): Promise<void> {
+/**
+ * Whether a write to a named pipe changes its time here, on which late collectors rest. Network file systems keep no
+ * such times; there every attempt gets its collectors at once.
+ */
+function showsWrites(folder: string, reference: string): boolean {
+  const pipe = join(folder, 'stdout.pipe')
+  const fd = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
+  writeSync(fd, 'x')
+  const isShown = statSync(pipe).mtimeMs > statSync(reference).mtimeMs
+  closeSync(fd)
+  rmSync(folder, { recursive: true })
+  return isShown
+}
+
+async function makePipe(shell: string, file: string): Promise<void> {
   const child = spawn(shell, ['-c', 'exec mkfifo -m 600 -- "$1"', 'sh', file], { stdio: 'ignore' })
   const code = await new Promise<number | null>((resolve, reject) => { child.on('error', reject).on('exit', resolve) })
   if (code !== 0) throw new Error(`mkfifo could not make ${file} (exit ${code}); the data directory must be on a file system with named pipes`)

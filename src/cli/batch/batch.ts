@@ -9,7 +9,7 @@ import { readText } from '../read-text.ts'
 import { retrying, type RetryOptions, type Session } from '../session.ts'
 import { onInterrupt } from '../signals.ts'
 import { plan, submit } from '../submit.ts'
-import { countEntries, type Entry } from './entries.ts'
+import { batchLabel, countEntries, type Entry } from './entries.ts'
 import { createProgress } from './progress.ts'
 import { readBatch, type BadLine, type BatchLine } from './read.ts'
 import { printSummary, summarise } from './summary.ts'
@@ -17,8 +17,6 @@ import { cancelAll, watchEntries } from './watch.ts'
 
 /** Requests under way at one time. */
 const atOnce = 32
-/** Every job of a batch has this label, so that `ps` and `cancel` find them. */
-export const batchLabel = 'roost.dev/batch'
 const badLinesShown = 20
 
 export type BatchValues = Values<typeof jobFlags> & {
@@ -62,7 +60,7 @@ export async function runBatch(context: Context, values: BatchValues): Promise<n
       for (const { line, message } of refused) Object.assign(entries.find((entry) => entry.line === line)!, { state: 'refused', message })
     }
     await Promise.all([
-      submitAll(session, entries, batch, values['unique-name'] === true, { ...retry, onWait: retry.onWait! }, progress),
+      submitAll(session, entries, batch, values['unique-name'] === true, retry, progress),
       values.detach === true ? null : watchEntries(session, entries, batch, abort.signal, progress)
     ])
     progress.stop()
@@ -73,7 +71,11 @@ export async function runBatch(context: Context, values: BatchValues): Promise<n
     return summary.succeeded === summary.total && bad.length === 0 ? exits.ok : exits.failed
   } catch (error) {
     progress.stop()
-    if (!abort.signal.aborted) throw error
+    if (!abort.signal.aborted) {
+      // What else is under way ends too.
+      abort.abort()
+      throw error
+    }
     const accepted = entries.filter(({ id }) => id !== null).length
     if (cancelled) await cancelAll(session, entries, batch)
     context.note(cancelled
@@ -90,9 +92,11 @@ export async function runBatch(context: Context, values: BatchValues): Promise<n
 async function checkLines(session: Session, entries: readonly Entry[], lines: readonly BatchLine[], retry: RetryOptions): Promise<BadLine[]> {
   // Many lines of a batch are the same but for a name or a word; those that are the very same are asked about once.
   const seen = new Map<string, Promise<string | null>>()
+  let connected = false
   const check = async (entry: Entry): Promise<string | null> => {
     try {
-      await retrying(session, () => plan(session, entry.spec), { ...retry, mustConnectAtFirst: true })
+      await retrying(session, () => plan(session, entry.spec), { ...retry, mustConnectAtFirst: !connected })
+      connected = true
       return null
     } catch (error) {
       if (!(error instanceof ApiError) || (error.problem.status !== 422 && error.problem.status !== 400)) throw error

@@ -1,5 +1,8 @@
 import type { Job, JobState, JobSpec } from '../session.ts'
 
+/** Every job of a batch has this label, so that `ps` and `cancel` find them. */
+export const batchLabel = 'roost.dev/batch'
+
 /** One job of a batch on its way. */
 export interface Entry {
   line: number

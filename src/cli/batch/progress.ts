@@ -7,7 +7,7 @@ const windowMs = 15_000
 const redrawMs = 150
 /** Where stderr is no terminal, a line at most this often. */
 const lineMs = 5_000
-const barWidth = 24
+const maxBar = 24
 
 const grouped = (count: number): string => count.toLocaleString('en-US')
 
@@ -25,13 +25,19 @@ export function createRate() {
   }
 }
 
-/** `[#####     ] 512/10,000  500 ok  12 failed  96 running  9,392 queued  312/s  30s left`. */
-export function progressText(counts: Counts, rate: number | null, bar: boolean): string {
+/** A bar of what there is room for in `columns` (0 = none). */
+export function barText(counts: Counts, columns: number): string {
+  const wide = Math.min(maxBar, columns)
+  if (wide < 4) return ''
+  const filled = counts.total === 0 ? wide : Math.floor((finishedOf(counts) / counts.total) * wide)
+  return `${'█'.repeat(filled)}${'░'.repeat(wide - filled)}  `
+}
+
+/** `512/10,000 done  12 failed  96 running  9,392 queued  312/s  30s left`. */
+export function progressText(counts: Counts, rate: number | null): string {
   const finished = finishedOf(counts)
-  const filled = counts.total === 0 ? barWidth : Math.floor((finished / counts.total) * barWidth)
   const left = counts.total - finished
   return [
-    ...(bar ? [`${'█'.repeat(filled)}${'░'.repeat(barWidth - filled)}`] : []),
     `${grouped(finished)}/${grouped(counts.total)} done`,
     ...(counts.failed > 0 ? [`${grouped(counts.failed)} failed`] : []),
     ...(counts.cancelled > 0 ? [`${grouped(counts.cancelled)} cancelled`] : []),
@@ -52,10 +58,11 @@ export function createProgress({ stderr, json }: Context, count: () => Counts) {
   const live = stderr.isTTY
   function draw(): void {
     const counts = count()
-    const text = progressText(counts, rate.add(Date.now(), finishedOf(counts)), live) + (trouble === null ? '' : `  (${plain(trouble)})`)
+    const text = progressText(counts, rate.add(Date.now(), finishedOf(counts))) + (trouble === null ? '' : `  (${plain(trouble)})`)
     if (live) {
       drawn = true
-      stderr.write(`\r\x1b[2K${cut(text, (stderr.columns || 80) - 1)}`)
+      const columns = (stderr.columns || 80) - 1
+      stderr.write(`\r\x1b[2K${cut(`${barText(counts, columns - text.length - 2)}${text}`, columns)}`)
     } else if (text !== last) {
       stderr.write(`roost: ${text}\n`)
     }

@@ -3,14 +3,13 @@ import { ApiError } from '../exit.ts'
 import { limited } from '../limited.ts'
 import { listJobs } from '../commands/ps.ts'
 import { answer, retrying, type Session } from '../session.ts'
-import { batchLabel } from './batch.ts'
-import { isOver, type Entry } from './entries.ts'
+import { batchLabel, isOver, type Entry } from './entries.ts'
 
 const atOnce = 16
 const minPauseMs = 200
 const maxPauseMs = 5_000
-/** A look costs the service what it took; this share of its time is spent on looks at most. */
-const share = 0.1
+/** A look costs the service about what it took; at most this share of its time is spent on looks. */
+const share = 0.2
 
 /**
  * Follows every entry to its end: looks at the list of those that have not ended, and asks once about each that is no
@@ -18,20 +17,22 @@ const share = 0.1
  */
 export async function watchEntries(session: Session, entries: readonly Entry[], batch: string, signal: AbortSignal, progress: { trouble(message: string | null): void }): Promise<void> {
   const retry = { signal, waitsOutBusy: true, onWait: (error: Error) => progress.trouble(`${error.message}; waiting for it to come back`) }
-  while (!entries.every(isOver)) {
+  for (;;) {
     signal.throwIfAborted()
     const began = Date.now()
+    let tookMs = 0
     // Known before the list is read: what is accepted meanwhile may not be in it and has not ended for that.
     const known = entries.filter((entry) => entry.id !== null && !isOver(entry))
     if (known.length > 0) {
       const list = await retrying(session, (client) => listJobs(client, { state: 'queued,scheduled,running', label: `${batchLabel}=${batch}` }, Infinity), retry)
       progress.trouble(null)
+      tookMs = Date.now() - began
       const unfinished = new Map(list.items.map(({ id, state }) => [id, state]))
       for (const entry of known) entry.state = unfinished.get(entry.id!) ?? entry.state
       await limited(known.filter(({ id }) => !unfinished.has(id!)), atOnce, (entry) => lookUp(session, entry, retry))
     }
-    const pauseMs = Math.min(maxPauseMs, Math.max(minPauseMs, (Date.now() - began) / share))
-    await sleep(pauseMs, undefined, { signal })
+    if (entries.every(isOver)) return
+    await sleep(Math.min(maxPauseMs, Math.max(minPauseMs, tookMs / share)), undefined, { signal })
   }
 }
 

@@ -1,0 +1,30 @@
+import { defineCommand } from '../command.ts'
+import { exits } from '../exit.ts'
+import { plain } from '../output.ts'
+import { checkMachine, checkService, type Check } from '../checks.ts'
+
+const colours = { ok: 'green', warn: 'yellow', fail: 'red' } as const
+
+export const doctor = defineCommand({
+  usage: '',
+  flags: {},
+  positionals: [0, 0],
+  notes: ['Exit code 1 where a check failed.'],
+  examples: ['roost doctor', 'roost doctor --json'],
+  async run(context) {
+    const checks: Check[] = []
+    for await (const check of both(context)) {
+      checks.push(check)
+      if (context.json) continue
+      const { name, state, message, remedy } = check
+      await context.print(`${context.paint(colours[state], state.padEnd(4))}  ${name.padEnd(14)}  ${plain(message)}\n${remedy === null ? '' : `${' '.repeat(22)}${context.paint('dim', '→')} ${plain(remedy)}\n`}`)
+    }
+    if (context.json) await context.printJson({ ok: checks.every(({ state }) => state !== 'fail'), checks })
+    return checks.some(({ state }) => state === 'fail') ? exits.failed : exits.ok
+  }
+})
+
+async function* both(context: Parameters<typeof checkService>[0]): AsyncGenerator<Check> {
+  yield* checkMachine(context)
+  yield* checkService(context)
+}
