@@ -6,7 +6,7 @@ import { CliError, exits } from './exit.ts'
 import { loadOrExplain } from './load-config.ts'
 import { bytes, duration } from './output.ts'
 import { answer, type Session } from './session.ts'
-import { version } from './version.ts'
+import { version } from '../version.ts'
 
 export interface Check {
   name: string

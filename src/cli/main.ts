@@ -25,7 +25,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 async function dispatch(argv: readonly string[]): Promise<number> {
   const [first, ...rest] = argv
   if (first === '--version' || first === '-V' || first === 'version') {
-    process.stdout.write(`roost ${(await import('./version.ts')).version}\n`)
+    process.stdout.write(`roost ${(await import('../version.ts')).version}\n`)
     return exits.ok
   }
   if (first === undefined || first === '--help' || first === '-h' || (first === 'help' && rest.length === 0)) {
