@@ -37,6 +37,8 @@ export interface TortureReport {
   seconds: number
 }
 
+/** A kill comes up to so long after its event. */
+const jitterMs = 5
 const submitters = 8
 const readersAtOnce = 32
 /** A client that meets a service that is away tries again after this, twice as long each time, up to the longest. */
@@ -57,10 +59,12 @@ export const torture = (options: TortureOptions): Promise<TortureReport> => with
     await Promise.all([run.submitAll(), trouble.done, run.finished])
     const seconds = (performance.now() - startedAt) / 1000
     onEvent(`${count} jobs have finished after ${seconds.toFixed(1)} s and ${kills} kills; reading everything back`)
-    const faults = [...run.faults, ...(await check(client, inputs, run.live, journal))]
+    const jobs = await client.listJobs()
+    const faults = [...run.faults, ...(await check(client, jobs, inputs, run.live, journal))]
     client.close()
+    const ranThroughKill = jobs.filter(({ startedAt: from, finishedAt: to }) => trouble.killedAt.some((at) => from !== null && Date.parse(from) < at && to !== null && Date.parse(to) > at))
     return {
-      jobs: count, kills, faults, frames: [...run.live.values()].reduce((sum, { frames }) => sum + frames.length, 0), ranThroughKill: trouble.ranThroughKill.size,
+      jobs: count, kills, faults, frames: [...run.live.values()].reduce((sum, { frames }) => sum + frames.length, 0), ranThroughKill: ranThroughKill.length,
       resubmits: run.counts.resubmits, replayed: run.counts.replayed, resumes: run.counts.resumes, restartMs: trouble.restartMs, seconds
     }
   } finally {
@@ -68,16 +72,29 @@ export const torture = (options: TortureOptions): Promise<TortureReport> => with
   }
 })
 
+/** The same for every try: key and body. */
+function toRequest(index: number, input: Input, journal: string) {
+  return {
+    headers: { 'idempotency-key': `torture-${index}` },
+    body: {
+      name: `file-${index}`,
+      // A line of an id is one write, and the shell opens the journal to append.
+      task: { type: 'process', command: ['sh', '-c', `echo "$ROOST_JOB_ID" >>"$2"; ${work}`, 'torture', input.file, journal] },
+      retry: { maxAttempts: 1 }
+    }
+  }
+}
+
 /** What was seen live of a job, across all breaks. */
 interface Live { id: string; input: Input; frames: LoggedFrame[] }
 
-type Happening = 'accepted' | 'started' | 'printed' | 'finished'
+type Happening = 'sent' | 'accepted' | 'started' | 'printed' | 'finished'
 
 function createRun(service: Service, client: Client, inputs: readonly Input[], journal: string) {
   const live = new Map<string, Live>()
   const faults: string[] = []
   const counts = { resubmits: 0, replayed: 0, resumes: 0 }
-  const tallies: Record<Happening, number> = { accepted: 0, started: 0, printed: 0, finished: 0 }
+  const tallies: Record<Happening, number> = { sent: 0, accepted: 0, started: 0, printed: 0, finished: 0 }
   const waiting = new Set<{ what: Happening; count: number; resolve: () => void }>()
   let resolveFinished: () => void = () => {}
   const finished = new Promise<void>((resolve) => (resolveFinished = resolve))
@@ -115,16 +132,12 @@ function createRun(service: Service, client: Client, inputs: readonly Input[], j
   async function submit(index: number): Promise<void> {
     const input = inputs[index]
     if (input === undefined) return
-    const spec = {
-      name: `file-${index}`,
-      // The line is shorter than a pipe's atomic write, and the shell opens the journal to append.
-      task: { type: 'process', command: ['sh', '-c', `echo "$ROOST_JOB_ID" >>"$2"; ${work}`, 'torture', input.file, journal] },
-      retry: { maxAttempts: 1 }
-    }
     for (let tries = 0; ; tries++) {
       if (tries === 1) counts.resubmits++
       if (tries > 0) await backOff(tries)
-      const answer = await client.request('POST', '/schedule', { body: spec, headers: { 'idempotency-key': `torture-${index}` } }).catch(() => null)
+      const answering = client.request('POST', '/schedule', toRequest(index, input, journal)).catch(() => null)
+      if (tries === 0) note('sent')
+      const answer = await answering
       if (answer === null || answer.status === 503) continue
       if (answer.status !== 202) throw new Error(`POST /schedule answered ${answer.status}: ${answer.text}`)
       if (answer.headers['idempotency-replayed'] === 'true') counts.replayed++
@@ -173,35 +186,34 @@ function createRun(service: Service, client: Client, inputs: readonly Input[], j
 type Run = ReturnType<typeof createRun>
 
 /**
- * The kills: each at an event of the run (a job is accepted, started, has printed, has finished), so that no two meet
- * the service at the same work. `done` resolves after the last one.
+ * The kills: each a few milliseconds after an event of the run (a submit is on its way, a job is accepted, started, has
+ * printed, has finished), so that no two meet the service at the same work. `done` resolves after the last one.
  */
 function makeTrouble(service: Service, run: Run, { jobs, kills, suspendMs, onEvent = () => {} }: TortureOptions) {
   const restartMs: number[] = []
-  const ranThroughKill = new Set<string>()
-  const happenings: readonly Happening[] = ['finished', 'accepted', 'printed', 'started']
+  /** Wall time, ms since the epoch. */
+  const killedAt: number[] = []
+  const happenings: readonly Happening[] = ['finished', 'sent', 'printed', 'started', 'accepted']
 
   async function killAll(): Promise<void> {
     for (let kill = 0; kill < kills; kill++) {
       const what = happenings[kill % happenings.length] ?? 'finished'
       const at = Math.ceil((jobs * (kill + 1)) / (kills + 2))
       await run.reached(what, at)
+      await pause(Math.random() * jitterMs)
+      killedAt.push(Date.now())
       await service.kill('SIGKILL')
-      for (const { id, frames } of run.live.values()) if (isRunning(frames)) ranThroughKill.add(id)
       await restart(service)
       restartMs.push(service.readyMs)
-      onEvent(`kill ${kill + 1}: job ${at} ${what}, ${ranThroughKill.size} jobs have run through a kill; ready again in ${Math.round(service.readyMs)} ms`)
+      onEvent(`kill ${kill + 1}: at job ${at} ${what}; ready again in ${Math.round(service.readyMs)} ms`)
       if (suspendMs !== undefined && kill === Math.floor(kills / 2)) {
         await suspend(service, suspendMs)
         onEvent(`stood still for ${suspendMs} ms`)
       }
     }
   }
-  return { done: killAll(), restartMs, ranThroughKill }
+  return { done: killAll(), restartMs, killedAt }
 }
-
-const isRunning = (frames: readonly LoggedFrame[]): boolean =>
-  frames.some((frame) => frame.type === 'status' && frame.state === 'running') && frames.every((frame) => frame.type !== 'result' && frame.type !== 'error')
 
 /** Another program may have been given the port for an outgoing connection meanwhile; it does not keep it for long. */
 async function restart(service: Service): Promise<void> {
@@ -231,9 +243,8 @@ export async function suspend(service: Service, ms: number): Promise<void> {
 }
 
 /** Reads everything back from the service that is there now. */
-async function check(client: Client, inputs: readonly Input[], live: ReadonlyMap<string, Live>, journal: string): Promise<string[]> {
+async function check(client: Client, listed: readonly Job[], inputs: readonly Input[], live: ReadonlyMap<string, Live>, journal: string): Promise<string[]> {
   const faults: string[] = []
-  const listed = await client.listJobs()
   if (listed.length !== inputs.length) faults.push(`${listed.length} jobs are listed, ${inputs.length} were submitted`)
   const names = new Set(listed.map(({ name }) => name))
   for (const index of inputs.keys()) if (!names.has(`file-${index}`)) faults.push(`file-${index} has no job`)
@@ -245,6 +256,13 @@ async function check(client: Client, inputs: readonly Input[], live: ReadonlyMap
   for (const [line, times] of written) {
     if (!live.has(line)) faults.push(`the journal names ${JSON.stringify(line)}, which is no job of ours`)
     else if (times !== 1) faults.push(`${line}: started ${times} times`)
+  }
+
+  for (const [index, input] of inputs.entries()) {
+    const answer = await client.request('POST', '/schedule', toRequest(index, input, journal))
+    const job = listed.find(({ name }) => name === `file-${index}`)
+    if (answer.status !== 202 || answer.headers['idempotency-replayed'] !== 'true') faults.push(`file-${index}: its key was forgotten (${answer.status})`)
+    else if (answer.json<Job>().id !== job?.id) faults.push(`file-${index}: its key leads to job ${answer.json<Job>().id} instead of ${job?.id}`)
   }
 
   const jobs = [...listed]

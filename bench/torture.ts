@@ -26,12 +26,12 @@ process.stdout.write(`${machine}\n`)
 const result = await torture({ jobs, kills, ...(suspendSeconds === 0 ? {} : { suspendMs: suspendSeconds * 1000 }), onEvent: (line) => void process.stdout.write(`${line}\n`) })
 const report: BenchReport = {
   name: 'torture', title: 'torture: real jobs while the service is killed with -9',
-  method: `${jobs.toLocaleString('en')} jobs, each of which notes its start in a journal, compresses a file of the installed packages and hashes it; ${kills} kills with -9, at moments when a job was accepted, started, had printed or had finished; restarts on the same port and data directory${suspendSeconds === 0 ? '' : `; halfway the service and its jobs stood still for ${suspendSeconds} s (SIGSTOP)`}. A fault is anything that was lost, doubled or wrong: a job not succeeded in one attempt, a result that is not the one computed directly, a journal line missing or twice, a stream with a hole or unlike what was seen live.`,
+  method: `${jobs.toLocaleString('en')} jobs, each of which notes its start in a journal, compresses a file of the installed packages and hashes it; ${kills} kills with -9, just after a submit was sent or a job was accepted, started, had printed or had finished; restarts on the same port and data directory${suspendSeconds === 0 ? '' : `; halfway the service and its jobs stood still for ${suspendSeconds} s (SIGSTOP)`}. A fault is anything that was lost, doubled or wrong: a job not succeeded in one attempt, a result that is not the one computed directly, a journal line missing or twice, an Idempotency-Key forgotten, a stream with a hole or unlike what was seen live.`,
   figures: [
     { what: 'faults', value: result.faults.length, unit: '', bar: 'torture.faults' },
     { what: 'jobs', value: result.jobs, unit: '' },
     { what: 'kills', value: result.kills, unit: '' },
-    { what: 'jobs that ran through a kill', value: result.ranThroughKill, unit: '' },
+    { what: 'jobs that were running at a kill', value: result.ranThroughKill, unit: '' },
     { what: 'submits sent again', value: result.resubmits, unit: '' },
     { what: 'of them already accepted', value: result.replayed, unit: '' },
     { what: 'streams taken up again', value: result.resumes, unit: '' },

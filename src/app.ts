@@ -1,6 +1,4 @@
 import { Writable } from 'node:stream'
-import cors from '@fastify/cors'
-import rateLimit from '@fastify/rate-limit'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, type FastifySchema } from 'fastify'
 import type { FastifySerializerCompiler } from 'fastify/types/schema.js'
@@ -56,8 +54,8 @@ export async function createApp(config: Config, { clock = systemClock, logTo, se
   await app.register(storage, { dataDir: config.dataDir })
   await app.register(node, { ...config.node, version })
   await app.register(auth, { dataDir: config.dataDir, token: config.token, allowedHosts: config.allowedHosts, corsOrigins: config.corsOrigins })
-  if (config.corsOrigins.length > 0) await app.register(cors, { origin: config.corsOrigins, exposedHeaders: ['location', 'idempotency-replayed', 'x-request-id', 'retry-after'] })
-  if (config.rateLimit !== 'off') await app.register(rateLimit, readRateLimit(config.rateLimit))
+  if (config.corsOrigins.length > 0) await app.register(import('@fastify/cors'), { origin: config.corsOrigins, exposedHeaders: ['location', 'idempotency-replayed', 'x-request-id', 'retry-after'] })
+  if (config.rateLimit !== 'off') await app.register(import('@fastify/rate-limit'), readRateLimit(config.rateLimit))
   await app.register(secrets, { dataDir: config.dataDir, secretsDir: config.secretsDir })
   await app.register(capacity, config.capacity)
   await app.register(runtimes, {

@@ -1,5 +1,4 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
 const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))
@@ -37,7 +36,9 @@ export function startCli(args: readonly string[], { dataDir, env = {}, cwd, inpu
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
   child.stdin.end(input ?? '')
   const stdout = () => Buffer.concat(chunks)
-  const ended = once(child, 'close').then(([code, signal]: [number | null, NodeJS.Signals | null]) => ({ code, signal, stdout: stdout().toString('utf8'), stderr: errors }))
+  const ended = new Promise<CliEnd>((resolve) => {
+    child.once('close', (code, signal) => resolve({ code, signal, stdout: stdout().toString('utf8'), stderr: errors }))
+  })
   return {
     child, stdout, ended,
     stderr: () => errors,

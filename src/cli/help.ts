@@ -28,10 +28,22 @@ export function pageOf(name: keyof typeof commands, command: Command): string {
     `roost ${name}: ${summary}`,
     `Usage: ${`roost ${name} ${command.usage}`.trimEnd()}`,
     ...(command.passesAll === true && Object.keys(command.flags).length === 0 ? [] : [`Flags\n${flagLines(command.passesAll === true ? command.flags : { ...command.flags, ...globalFlags })}`]),
-    ...(command.notes === undefined ? [] : [command.notes.join('\n')]),
+    ...(command.notes === undefined ? [] : [command.notes.map(wrap).join('\n')]),
     `Examples\n${command.examples.map((line) => `  ${line}`).join('\n')}`
   ]
   return `${parts.join('\n\n')}\n`
+}
+
+const wrapAt = 100
+
+/** Breaks a line of text between words. */
+function wrap(text: string): string {
+  const lines = ['']
+  for (const word of text.split(' ')) {
+    if (lines.at(-1)!.length + word.length >= wrapAt) lines.push(word)
+    else lines[lines.length - 1] = `${lines.at(-1)} ${word}`.trimStart()
+  }
+  return lines.join('\n')
 }
 
 function flagLines(flags: Flags): string {

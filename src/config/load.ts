@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
+import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
-import { parse as parseYaml } from 'yaml'
 import { Ajv } from 'ajv'
 import { distance, toFieldErrors } from '../validation.ts'
 import { ConfigSchema, environment, flags, foreignEnvironment, secretKeys, type Config } from './schema.ts'
@@ -53,7 +53,7 @@ export function loadConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Loa
     given[key] = convert(value, kind)
     sources[key] = flag
   }
-  const validate = new Ajv({ useDefaults: true, allErrors: true, verbose: true, allowUnionTypes: true }).compile(ConfigSchema)
+  const validate = new Ajv({ useDefaults: true, allErrors: true, verbose: true, allowUnionTypes: true, validateSchema: false }).compile(ConfigSchema)
   if (!validate(given)) {
     for (const { pointer, message } of toFieldErrors(validate.errors ?? [], 'body')) {
       const key = pointer.slice(1).replaceAll('/', '.')
@@ -116,7 +116,9 @@ function splitFlag(argument: string): [flag: string, value: string | undefined] 
 
 function readYaml(file: string, problems: string[]): Record<string, unknown> {
   try {
-    const parsed: unknown = parseYaml(readFileSync(file, 'utf8'), { uniqueKeys: true })
+    // Loaded only where there is a file: most starts have none.
+    const { parse } = createRequire(import.meta.url)('yaml') as typeof import('yaml')
+    const parsed: unknown = parse(readFileSync(file, 'utf8'), { uniqueKeys: true })
     if (parsed === null) return {}
     if (typeof parsed === 'object' && !Array.isArray(parsed)) return parsed as Record<string, unknown>
     problems.push(`${file} must hold keys and values`)

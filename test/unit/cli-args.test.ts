@@ -62,6 +62,6 @@ await t.test('every command stands in the overview and has a page with its flags
     const page = pageOf(name as keyof typeof commands, loaded)
     for (const flag of Object.keys(loaded.flags)) t.ok(page.includes(`--${flag}`), `${name} --${flag}`)
     t.ok(loaded.examples.length > 0 && loaded.examples.every((example) => example.includes('roost')), `${name} has examples`)
-    t.ok(page.split('\n').every((line) => line.length <= 140), `${name} fits a terminal`)
+    t.ok(page.split('\n').every((line) => line.length <= 132), `${name} fits a terminal`)
   }
 })

@@ -34,6 +34,9 @@ export interface AttemptOptions {
 export interface LiveAttempt {
   readonly order: AttemptOrder
   readonly startedAt: number | null
+  /** It runs no more; its output and its end may still have to be reported. */
+  readonly hasEnded: boolean
+  /** All of it is reported. */
   readonly isDone: boolean
   /** The shim told that the job runs. */
   heardStarted(job: ProcessMark): void
@@ -187,6 +190,7 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
   return {
     order,
     get startedAt() { return startedAt },
+    get hasEnded() { return ended !== null },
     get isDone() { return isDone },
     wake: changed,
     heardStarted(mark) {

@@ -267,7 +267,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       }
     },
     async list() {
-      return [...attempts.values()].filter((attempt) => !attempt.isDone).map(({ order, startedAt }) => ({
+      return [...attempts.values()].filter((attempt) => !attempt.hasEnded).map(({ order, startedAt }) => ({
         name: order.name, namespace: null, node, runtime: 'process', phase: startedAt === null ? 'Pending' : 'Running', jobId: order.jobId,
         attempt: order.attempt, startedAt: startedAt === null ? null : new Date(startedAt).toISOString(), restarts: 0,
         resources: { cpu: order.resources.cpu, memory: order.resources.memoryBytes, gpu: order.resources.gpu }

@@ -23,8 +23,7 @@ export const run = defineCommand({
   endsAtPositional: true,
   completes: 'files',
   notes: [
-    'The job outlives this command: when the service restarts, the output goes on where it was. Only the job writes to',
-    "stdout. The exit code is the job's own; 128 + n where signal n ended it, 124 on a time-out, 130 when cancelled.",
+    "The job outlives this command: when the service restarts, the output goes on where it was. Only the job writes to stdout. The exit code is the job's own; 128 + n where signal n ended it, 124 on a time-out, 130 when cancelled.",
     'With --json: a line with the job, then a line for each frame of its log.'
   ],
   examples: [

@@ -11,8 +11,7 @@ export const secret = defineCommand({
   positionals: [1, 2],
   completes: ['set', 'list', 'rm'],
   notes: [
-    'set asks for the value without showing it, or reads it from stdin where that is no terminal. One newline at the end',
-    'is left out. A job gets it by: roost run --secret ENV=NAME'
+    'set asks for the value without showing it, or reads it from stdin where that is no terminal. One newline at the end is left out. A job gets it by: roost run --secret ENV=NAME'
   ],
   examples: ['roost secret set api-key', 'roost secret set tls-key --from-file key.pem', 'roost secret list'],
   async run(context, values, [act, name]) {
