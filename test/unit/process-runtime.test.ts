@@ -1,5 +1,7 @@
-import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { createHash } from 'node:crypto'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import fc from 'fast-check'
@@ -11,11 +13,14 @@ import { createRecorder, holdOpen, orderOf } from '../contract/runtime.ts'
 holdOpen(t)
 
 async function open(t: Test, options: Partial<ProcessRuntimeOptions> = {}) {
-  const dataDir = options.dataDir ?? join(t.testdir(), 'data folder, with "signs"')
+  const dataDir = options.dataDir ?? join(mkdtempSync(join(tmpdir(), 'roost-')), 'data folder, with "signs"')
   const runtime = createProcessRuntime({ dataDir, log: { warn: (details, message) => t.comment(message, details) }, killGraceSeconds: 1, ...options })
   const recorder = createRecorder()
   await runtime.open(recorder.report)
-  t.teardown(() => runtime.close())
+  t.teardown(async () => {
+    await runtime.close()
+    await rm(dataDir, { recursive: true, force: true })
+  })
   /** Runs a command to its end. */
   async function run(task: string | Omit<ProcessTask, 'type'>, more: Partial<AttemptOrder> = {}) {
     const order = orderOf({ type: 'process', ...(typeof task === 'string' ? { command: ['sh', '-c', task] } : task) }, more)
@@ -27,6 +32,9 @@ async function open(t: Test, options: Partial<ProcessRuntimeOptions> = {}) {
   }
   return { runtime, recorder, dataDir, run }
 }
+
+/** No such process, or one that has ended and waits to be reaped by init. */
+const isGone = (pid: number): boolean => !existsSync(`/proc/${pid}/stat`) || / Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
 
 await t.test('exit codes and signals are told apart', async (t) => {
   const { run } = await open(t)
@@ -110,7 +118,7 @@ await t.test('what cannot start says why and what would help', async (t) => {
 await t.test('a full disk refuses the start for now', async (t) => {
   const { run } = await open(t, { diskReserveBytes: 2 ** 60 })
   t.match((await run('true')).last, { type: 'start-failed', code: 'disk-full', retriable: true })
-  const budget = await open(t, { dataDir: join(t.testdir(), 'b'), diskBudgetBytes: 3 })
+  const budget = await open(t, { diskBudgetBytes: 3 })
   t.match((await budget.run('echo full')).last, { type: 'exited', exitCode: 0 })
   t.match((await budget.run('true')).last, { type: 'start-failed', code: 'disk-full', retriable: true })
 })
@@ -130,24 +138,28 @@ await t.test('a flood ends at the cap; what is dropped is counted exactly and ne
 })
 
 await t.test('100 MB go through without the memory growing', async (t) => {
-  const { runtime, recorder } = await open(t)
-  const order = orderOf({ type: 'process', command: ['head', '-c', '100000000', '/dev/zero'] }, { logCapBytes: 2 ** 30 })
-  const counting = createProcessRuntime({ dataDir: join(t.testdir(), 'counting'), log: { warn: () => {} } })
-  t.teardown(() => counting.close())
-  const done = Promise.withResolvers<void>()
-  let bytes = 0
-  let peak = 0
-  const before = process.memoryUsage().rss
-  await counting.open(async (o) => {
-    if (o.type === 'output') bytes += o.bytes.length
-    if (bytes % 50 === 0) peak = Math.max(peak, process.memoryUsage().rss)
-    if (o.type === 'exited') done.resolve()
+  const dataDir = mkdtempSync(join(tmpdir(), 'roost-'))
+  const runtime = createProcessRuntime({ dataDir, log: { warn: () => {} } })
+  t.teardown(async () => {
+    await runtime.close()
+    await rm(dataDir, { recursive: true, force: true })
   })
-  await counting.start(order)
+  const done = Promise.withResolvers<void>()
+  let [bytes, chunks, early, peak] = [0, 0, 0, 0]
+  await runtime.open(async (o) => {
+    if (o.type === 'exited') done.resolve()
+    if (o.type !== 'output') return
+    bytes += o.bytes.length
+    if (++chunks % 50 !== 0) return
+    const { rss } = process.memoryUsage()
+    if (bytes < 30e6) early = Math.max(early, rss)
+    peak = Math.max(peak, rss)
+  })
+  await runtime.start(orderOf({ type: 'process', command: ['head', '-c', '100000000', '/dev/zero'] }, { logCapBytes: 2 ** 30 }))
   await done.promise
   t.equal(bytes, 100_000_000)
-  t.ok(peak - before < 60 * 2 ** 20, `grew by ${Math.round((peak - before) / 2 ** 20)} MiB`)
-  t.same([await runtime.list(), recorder.observations], [[], []])
+  // The first part makes the garbage collector find its pace.
+  t.ok(peak - early < 48 * 2 ** 20, `grew by ${Math.round((peak - early) / 2 ** 20)} MiB`)
 })
 
 await t.test('stopping ends the whole process group: TERM, grace, KILL', async (t) => {
@@ -159,7 +171,7 @@ await t.test('stopping ends the whole process group: TERM, grace, KILL', async (
   const pids = recorder.text(order.name).trim().split(' ').map(Number)
   await runtime.stop(order.name, 0.3)
   t.match(await recorder.until('exited'), { exitCode: null, signal: 'SIGKILL', cause: 'stopped' })
-  for (const pid of pids) t.throws(() => process.kill(pid, 0), `${pid} is gone`)
+  for (const pid of pids) t.ok(isGone(pid), `${pid} is gone`)
   const polite = orderOf({ type: 'process', command: ['sh', '-c', 'trap "echo bye; exit 5" TERM; echo hi; while :; do sleep 0.05; done'] })
   await runtime.start(polite)
   await recorder.until('output', (o) => o.name === polite.name)
@@ -184,7 +196,7 @@ await t.test('what a job leaves in its group ends with it; a daemon that left do
   const { run } = await open(t)
   const left = await run('sleep 1000 & echo $!')
   t.equal(left.last.type, 'exited')
-  t.throws(() => process.kill(Number(left.stdout), 0), 'the child is gone')
+  t.ok(isGone(Number(left.stdout)), 'the child is gone')
   const daemon = await run('setsid sh -c "echo \\$\\$; exec sleep 1000" & sleep 0.3; echo main')
   t.match(daemon.last, { type: 'exited', exitCode: 0 })
   t.match(daemon.stdout, 'main\n')
@@ -193,16 +205,15 @@ await t.test('what a job leaves in its group ends with it; a daemon that left do
 })
 
 await t.test('a deadline ends the job; moved, it does not', async (t) => {
-  const { runtime, recorder, run } = await open(t)
+  const { runtime, recorder, run, dataDir } = await open(t)
   t.match((await run('exec sleep 1000', { deadlineAt: Date.now() + 200 })).last, { signal: 'SIGTERM', cause: 'deadline' })
-  const moved = orderOf({ type: 'process', command: ['sh', '-c', 'echo on; read -r x; exec sleep 1000'], stdin: '\n' }, { deadlineAt: Date.now() + 2000 })
+  const moved = orderOf({ type: 'process', command: ['sh', '-c', 'echo on; sleep 2.5; echo done'] }, { deadlineAt: Date.now() + 1000 })
   await runtime.start(moved)
   await recorder.until('output', (o) => o.name === moved.name)
   await runtime.renew?.(moved.name, Date.now() + 3_600_000)
-  const name = () => readdirSync(join(t.testdirName, 'data folder, with "signs"', 'shim', 'deadlines'))
-  await runtime.stop(moved.name, 2)
-  t.match(await recorder.until('exited', (o) => o.name === moved.name), { cause: 'stopped' })
-  t.notOk(name().some((file) => file.endsWith(moved.name)), 'its deadline went with it')
+  t.match(await recorder.until('exited', (o) => o.name === moved.name), { exitCode: 0, cause: null })
+  t.equal(recorder.text(moved.name), 'on\ndone\n')
+  t.same(readdirSync(join(dataDir, 'shim', 'deadlines')), [], 'its deadline went with it')
 })
 
 await t.test('removing takes everything away', async (t) => {

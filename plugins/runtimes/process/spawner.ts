@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { closeSync, constants, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, constants, mkdirSync, openSync, renameSync, rmSync, statSync, utimesSync, writeFileSync, writeSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
@@ -263,7 +263,7 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
       commands?.end()
       notes?.destroy()
       for (const slot of slots.values()) slot.orders.destroy()
-      for (const file of readdirSync(poolDir)) rmSync(join(poolDir, file), { recursive: true, force: true })
+      rmSync(poolDir, { recursive: true, force: true })
     }
   }
 }
