@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import openapiTS, { astToString } from 'openapi-typescript'
 import type { FastifyInstance } from 'fastify'
 import { createApp } from '../src/app.ts'
@@ -13,10 +14,18 @@ import { loadConfig } from '../src/config/load.ts'
 import { environment } from '../src/config/schema.ts'
 import { catalogue } from '../src/errors.ts'
 
-interface Operation { operationId?: string; summary?: string; tags?: string[]; security?: Record<string, string[]>[] }
-interface Document { paths: Record<string, Record<string, Operation>>; components: { schemas: Record<string, object> } }
+interface Operation {
+  operationId?: string
+  summary?: string
+  tags?: string[]
+  security?: Record<string, string[]>[]
+}
+interface Document {
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, object> }
+}
 
-const root = new URL('../', import.meta.url).pathname
+const root = fileURLToPath(new URL('../', import.meta.url))
 const dataDir = mkdtempSync(join(tmpdir(), 'roost-generate-'))
 let app: FastifyInstance | undefined
 try {
@@ -31,11 +40,18 @@ try {
   }
   const changed = Object.entries(files).filter(([path, text]) => read(path) !== text)
   for (const [path, text] of changed) {
-    if (process.argv.includes('--check')) console.error(`${path} is not what the schemas say: run npm run gen`)
+    if (process.argv.includes('--check'))
+      console.error(`${path} is not what the schemas say: run npm run gen`)
     else writeFileSync(join(root, path), text)
   }
   if (process.argv.includes('--check')) process.exitCode = changed.length === 0 ? 0 : 1
-  else if (changed.length > 0) console.log(execFileSync('git', ['status', '--short', ...changed.map(([path]) => path)], { cwd: root, encoding: 'utf8' }))
+  else if (changed.length > 0)
+    console.log(
+      execFileSync('git', ['status', '--short', ...changed.map(([path]) => path)], {
+        cwd: root,
+        encoding: 'utf8'
+      })
+    )
 } finally {
   await app?.close()
   rmSync(dataDir, { recursive: true, force: true })
@@ -56,7 +72,9 @@ function apiPage(document: Document): string {
       return `| \`${method.toUpperCase()} ${path}\` | ${operation.summary ?? ''} | ${scope === undefined ? 'none' : `\`${scope}\``} |`
     })
   )
-  const errors = Object.entries(catalogue).map(([code, [status, title]]) => `| \`${code}\` | ${status} | ${title} |`)
+  const errors = Object.entries(catalogue).map(
+    ([code, [status, title]]) => `| \`${code}\` | ${status} | ${title} |`
+  )
   const variables = Object.entries(environment).map(([name, [key]]) => `| \`${name}\` | \`${key}\` |`)
   return `<!-- Made by \`npm run gen\` from the schemas; do not edit. -->
 # The API

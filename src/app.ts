@@ -1,4 +1,4 @@
-import { Writable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, type FastifySchema } from 'fastify'
 import type { FastifySerializerCompiler } from 'fastify/types/schema.js'
@@ -42,7 +42,10 @@ export interface AppOptions {
 const plainSerializer: FastifySerializerCompiler<FastifySchema> = () => JSON.stringify
 
 /** The composition: kernel, concerns, routes, then the extensions of the configuration; nothing else. */
-export async function createApp(config: Config, { clock = systemClock, logTo, serializerCompiler = plainSerializer }: AppOptions = {}): Promise<FastifyInstance> {
+export async function createApp(
+  config: Config,
+  { clock = systemClock, logTo, serializerCompiler = plainSerializer }: AppOptions = {}
+): Promise<FastifyInstance> {
   const app = Fastify(readHttp(config, logTo)).withTypeProvider<TypeBoxTypeProvider>()
   app.decorate('clock', clock)
   app.setValidatorCompiler(createValidatorCompiler())
@@ -53,13 +56,25 @@ export async function createApp(config: Config, { clock = systemClock, logTo, se
 
   await app.register(storage, { dataDir: config.dataDir })
   await app.register(node, { ...config.node, version })
-  await app.register(auth, { dataDir: config.dataDir, token: config.token, allowedHosts: config.allowedHosts, corsOrigins: config.corsOrigins })
-  if (config.corsOrigins.length > 0) await app.register(import('@fastify/cors'), { origin: config.corsOrigins, exposedHeaders: ['location', 'idempotency-replayed', 'x-request-id', 'retry-after'] })
-  if (config.rateLimit !== 'off') await app.register(import('@fastify/rate-limit'), readRateLimit(config.rateLimit))
+  await app.register(auth, {
+    dataDir: config.dataDir,
+    token: config.token,
+    allowedHosts: config.allowedHosts,
+    corsOrigins: config.corsOrigins
+  })
+  if (config.corsOrigins.length > 0)
+    await app.register(import('@fastify/cors'), {
+      origin: config.corsOrigins,
+      exposedHeaders: ['location', 'idempotency-replayed', 'x-request-id', 'retry-after']
+    })
+  if (config.rateLimit !== 'off')
+    await app.register(import('@fastify/rate-limit'), readRateLimit(config.rateLimit))
   await app.register(secrets, { dataDir: config.dataDir, secretsDir: config.secretsDir })
   await app.register(capacity, config.capacity)
   await app.register(runtimes, {
-    dataDir: config.dataDir, jobUser: config.jobUser, diskReserveBytes: config.diskReserveBytes,
+    dataDir: config.dataDir,
+    jobUser: config.jobUser,
+    diskReserveBytes: config.diskReserveBytes,
     process: config.process === 'on' || (config.process === 'auto' && isLoopback(config.host))
   })
   await app.register(scheduler, { logCapBytes: config.logCapBytes, stopJobs: config.stopJobs })
@@ -67,15 +82,27 @@ export async function createApp(config: Config, { clock = systemClock, logTo, se
   await app.register(openapi, { version })
   await app.register(observability, { metricsPort: config.metricsPort, host: config.host })
 
-  for (const routes of [jobRoutes, streamRoutes, podRoutes, nodeRoutes, healthRoutes, adminRoutes, documentRoutes]) await app.register(routes)
-  for (const plugin of config.plugins) await app.register(await loadExtension(plugin), typeof plugin === 'string' ? {} : (plugin.options ?? {}))
+  for (const routes of [
+    jobRoutes,
+    streamRoutes,
+    podRoutes,
+    nodeRoutes,
+    healthRoutes,
+    adminRoutes,
+    documentRoutes
+  ])
+    await app.register(routes)
+  for (const plugin of config.plugins)
+    await app.register(await loadExtension(plugin), typeof plugin === 'string' ? {} : (plugin.options ?? {}))
   return app
 }
 
 function readRateLimit(text: string) {
   const [max, seconds] = text.split('/').map(Number) as [number, number]
   return {
-    max, timeWindow: seconds * 1000,
-    errorResponseBuilder: (_request: unknown, context: { after: string }) => new RoostError('rate-limited', `At most ${max} requests in ${seconds} s; try again in ${context.after}`)
+    max,
+    timeWindow: seconds * 1000,
+    errorResponseBuilder: (_request: unknown, context: { after: string }) =>
+      new RoostError('rate-limited', `At most ${max} requests in ${seconds} s; try again in ${context.after}`)
   }
 }

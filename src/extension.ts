@@ -18,6 +18,7 @@ export async function loadExtension(entry: Config['plugins'][number]): Promise<P
   } catch (error) {
     throw new Error(`plugins: "${name}" cannot be loaded: ${(error as Error).message}`, { cause: error })
   }
-  if (typeof loaded.default !== 'function') throw new Error(`plugins: "${name}" has no default export that is a Fastify plugin`)
+  if (typeof loaded.default !== 'function')
+    throw new Error(`plugins: "${name}" has no default export that is a Fastify plugin`)
   return loaded.default as Plugin
 }

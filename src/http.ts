@@ -2,7 +2,7 @@ import { randomFillSync } from 'node:crypto'
 import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import type { Writable } from 'node:stream'
-import { LogController, type FastifyHttpOptions, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { LogController, type FastifyHttpOptions, type FastifyInstance } from 'fastify'
 import type { Config } from './config/schema.ts'
 import { RoostError, type ErrorCode } from './errors.ts'
 import { findJsonFaults } from './json.ts'
@@ -34,7 +34,7 @@ export function readHttp(config: Config, logTo: Writable | undefined): FastifyHt
     genReqId: requestId,
     routerOptions: { maxParamLength: 256 },
     // Its parameters are generic in every way that a request can be; ours are the plain ones.
-    frameworkErrors: (error, request, reply) => sendProblem(error, request as unknown as FastifyRequest, reply as unknown as FastifyReply),
+    frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
     clientErrorHandler: answerClientError
   }
 }
@@ -46,17 +46,33 @@ export function addHttpHooks(app: FastifyInstance): void {
   })
   app.addHook('onResponse', async (request, reply) => {
     const level = reply.statusCode >= 500 ? 'warn' : 'debug'
-    request.log[level]({ method: request.method, path: request.url.split('?', 1)[0], status: reply.statusCode, ms: Math.round(reply.elapsedTime * 10) / 10, from: request.ip }, 'request')
+    request.log[level](
+      {
+        method: request.method,
+        path: request.url.split('?', 1)[0],
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime * 10) / 10,
+        from: request.ip
+      },
+      'request'
+    )
     // A refused upgrade leaves a socket that no longer belongs to the HTTP server: nobody else would close it.
     if (request.headers.upgrade !== undefined) request.raw.socket.end()
   })
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (_request, text, done) => parseBody(text, done))
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (_request, text, done) =>
+    parseBody(text, done)
+  )
 
   // 405 needs to know which methods a path has; the router tells only of one method at a time.
   const methodsByPath: { matches: RegExp; methods: Set<string> }[] = []
   app.addHook('onRoute', ({ url, method }) => {
-    const pattern = new RegExp(`^${url.replaceAll(/[.+^$(){}|[\]\\]/g, '\\$&').replaceAll(/:[^/]+/g, '[^/]+').replaceAll('*', '.*')}/?$`)
+    const pattern = new RegExp(
+      `^${url
+        .replaceAll(/[.+^$(){}|[\]\\]/g, '\\$&')
+        .replaceAll(/:[^/]+/g, '[^/]+')
+        .replaceAll('*', '.*')}/?$`
+    )
     const known = methodsByPath.find(({ matches }) => matches.source === pattern.source)
     const methods = known?.methods ?? new Set<string>()
     for (const name of [method].flat()) methods.add(name)
@@ -64,10 +80,14 @@ export function addHttpHooks(app: FastifyInstance): void {
   })
   app.setNotFoundHandler({ preHandler: [] }, (request) => {
     const path = request.url.split('?', 1)[0]!
-    const allowed = new Set(methodsByPath.filter(({ matches }) => matches.test(path)).flatMap(({ methods }) => [...methods]))
+    const allowed = new Set(
+      methodsByPath.filter(({ matches }) => matches.test(path)).flatMap(({ methods }) => [...methods])
+    )
     if (allowed.size > 0 && !allowed.has(request.method)) {
       const list = [...allowed].sort().join(', ')
-      throw new RoostError('method-not-allowed', `${path} takes ${list}, not ${request.method}`, { headers: { allow: list } })
+      throw new RoostError('method-not-allowed', `${path} takes ${list}, not ${request.method}`, {
+        headers: { allow: list }
+      })
     }
     throw new RoostError('not-found', `There is nothing at ${path}; /docs shows what there is`)
   })
@@ -79,10 +99,13 @@ function parseBody(text: string, done: (error: Error | null, body?: unknown) => 
   try {
     body = JSON.parse(text)
   } catch (error) {
-    return done(new RoostError('malformed', `The body is not JSON: ${(error as Error).message}`, { cause: error }))
+    return done(
+      new RoostError('malformed', `The body is not JSON: ${(error as Error).message}`, { cause: error })
+    )
   }
   const errors = findJsonFaults(text)
-  if (errors.length > 0) return done(new RoostError('invalid', `${errors[0]!.pointer} ${errors[0]!.message}`, { errors }))
+  if (errors.length > 0)
+    return done(new RoostError('invalid', `${errors[0]!.pointer} ${errors[0]!.message}`, { errors }))
   done(null, body)
 }
 
@@ -105,8 +128,11 @@ const clientErrors: Record<string, [ErrorCode, string]> = {
 /** What Node's parser refuses never reaches a route; it is answered as problem+json all the same. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const [code, detail] = clientErrors[error.code ?? ''] ?? ['bad-request', `The request is not HTTP/1.1: ${error.message}`]
-  const problem = toProblem(new RoostError(code as ErrorCode, detail as string))
+  const [code, detail] = clientErrors[error.code ?? ''] ?? [
+    'bad-request',
+    `The request is not HTTP/1.1: ${error.message}`
+  ]
+  const problem = toProblem(new RoostError(code, detail))
   const body = JSON.stringify(problem)
   socket.end(
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nContent-Type: ${problemType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`

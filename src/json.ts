@@ -3,10 +3,20 @@ import type { FieldError } from './schemas/problem.ts'
 /** Deeper than any legal request and shallow enough for every recursive reader behind it. */
 export const maxJsonDepth = 64
 
-const QUOTE = 34, BACKSLASH = 92, OPEN_BRACE = 123, CLOSE_BRACE = 125, OPEN_BRACKET = 91, CLOSE_BRACKET = 93, COMMA = 44
+const QUOTE = 34,
+  BACKSLASH = 92,
+  OPEN_BRACE = 123,
+  CLOSE_BRACE = 125,
+  OPEN_BRACKET = 91,
+  CLOSE_BRACKET = 93,
+  COMMA = 44
 
 /** One open object or array on the way down. */
-interface Level { keys: string[] | null; key: string; index: number }
+interface Level {
+  keys: string[] | null
+  key: string
+  index: number
+}
 
 /**
  * What JSON.parse lets pass and a job must not hold: a key twice in one object (the parser keeps the last in silence),

@@ -42,7 +42,10 @@ function closeOnSignals(app: FastifyInstance, stopJobs: boolean): void {
     closing = true
     const running = app.scheduler.status().running
     app.log.info({ signal, running }, 'closing')
-    if (process.stdout.isTTY && running > 0 && !stopJobs) process.stderr.write(`\n${running} job${running === 1 ? ' goes' : 's go'} on without the service; "./roost up" finds ${running === 1 ? 'it' : 'them'} again\n`)
+    if (process.stdout.isTTY && running > 0 && !stopJobs)
+      process.stderr.write(
+        `\n${running} job${running === 1 ? ' goes' : 's go'} on without the service; "./roost up" finds ${running === 1 ? 'it' : 'them'} again\n`
+      )
     app.close().then(
       () => process.exit(0),
       (error: unknown) => {
@@ -62,7 +65,9 @@ function createServiceFile(dataDir: string) {
   return {
     write(url: string): void {
       const temporary = `${file}.${process.pid}`
-      writeFileSync(temporary, JSON.stringify({ url, pid: process.pid, bootId: readBootId(), instance }), { mode: 0o600 })
+      writeFileSync(temporary, JSON.stringify({ url, pid: process.pid, bootId: readBootId(), instance }), {
+        mode: 0o600
+      })
       renameSync(temporary, file)
     },
     remove(): void {
@@ -90,19 +95,29 @@ function urlOf(app: FastifyInstance, host: string): string {
 function announce(app: FastifyInstance, config: Config, url: string): void {
   const { tokenFile } = app.auth
   if (process.stdout.isTTY) {
-    process.stdout.write(`Roost is ready at ${url}  (API pages: ${url}/docs)\n  token: ${tokenFile ?? 'as given by the environment'}\n  try:   ./roost run -- echo hello\n`)
+    process.stdout.write(
+      `Roost is ready at ${url}  (API pages: ${url}/docs)\n  token: ${tokenFile ?? 'as given by the environment'}\n  try:   ./roost run -- echo hello\n`
+    )
   } else {
-    process.stdout.write(`${JSON.stringify({ ready: true, url, host: config.host, port: Number(new URL(url).port), pid: process.pid, node: app.node.id, tokenFile })}\n`)
+    process.stdout.write(
+      `${JSON.stringify({ ready: true, url, host: config.host, port: Number(new URL(url).port), pid: process.pid, node: app.node.id, tokenFile })}\n`
+    )
   }
-  if (!isLoopback(config.host)) app.log.warn({ host: config.host }, 'listening beyond loopback: everybody who has a token and reaches this address can run jobs')
+  if (!isLoopback(config.host))
+    app.log.warn(
+      { host: config.host },
+      'listening beyond loopback: everybody who has a token and reaches this address can run jobs'
+    )
 }
 
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { code } = error as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE') return `${error.message}; another program has this port: stop it, or give --port N (0 = any free one)`
+  if (code === 'EADDRINUSE')
+    return `${error.message}; another program has this port: stop it, or give --port N (0 = any free one)`
   if (code === 'EACCES') return `${error.message}; the user who starts Roost may not do that`
   return error.message
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await main(process.argv.slice(2))
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href)
+  await main(process.argv.slice(2))

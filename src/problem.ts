@@ -11,9 +11,15 @@ export const problemType = 'application/problem+json; charset=utf-8'
 export function toProblem(error: RoostError, instance?: string, requestId?: string): Problem {
   const [status, title] = catalogue[error.code]
   return {
-    type: `/docs/errors#${error.code}`, title, status, code: error.code, detail: error.message,
-    ...(instance === undefined ? {} : { instance }), ...(requestId === undefined ? {} : { requestId }),
-    ...(error.errors === undefined ? {} : { errors: error.errors }), ...error.extra
+    type: `/docs/errors#${error.code}`,
+    title,
+    status,
+    code: error.code,
+    detail: error.message,
+    ...(instance === undefined ? {} : { instance }),
+    ...(requestId === undefined ? {} : { requestId }),
+    ...(error.errors === undefined ? {} : { errors: error.errors }),
+    ...error.extra
   }
 }
 
@@ -32,32 +38,59 @@ const frameworkCodes: Record<string, [ErrorCode, string]> = {
 /** Any error as one of the catalogue; what is none of ours is `internal` and its text stays in the log. */
 export function toRoostError(error: unknown): RoostError {
   if (error instanceof RoostError) return error
-  const fastifyError = error as Partial<FastifyError> & { validation?: ErrorObject[]; validationContext?: string }
+  const fastifyError = error as Partial<FastifyError> & {
+    validation?: ErrorObject[]
+    validationContext?: string
+  }
   if (fastifyError.validation !== undefined) {
     const part = partOf(fastifyError.validationContext)
     // An id that could be no id names nothing (design §2): 404, never 422.
     if (part === 'path') return new RoostError('not-found', 'There is nothing with that id', { cause: error })
     const errors = toFieldErrors(fastifyError.validation, part)
     const first = errors[0]
-    return new RoostError('invalid', first === undefined ? 'The request is not valid' : `${first.pointer || `the ${part}`} ${first.message}`, { cause: error, errors })
+    return new RoostError(
+      'invalid',
+      first === undefined ? 'The request is not valid' : `${first.pointer || `the ${part}`} ${first.message}`,
+      { cause: error, errors }
+    )
   }
   const known = frameworkCodes[fastifyError.code ?? '']
   if (known !== undefined) {
-    const parser = fastifyError.code === 'FST_ERR_CTP_INVALID_JSON_BODY' && fastifyError.message ? `${known[1]}: ${fastifyError.message}` : known[1]
+    const parser =
+      fastifyError.code === 'FST_ERR_CTP_INVALID_JSON_BODY' && fastifyError.message
+        ? `${known[1]}: ${fastifyError.message}`
+        : known[1]
     return new RoostError(known[0], parser, { cause: error })
   }
-  if (fastifyError.statusCode === 429) return new RoostError('rate-limited', fastifyError.message ?? 'Slow down', { cause: error })
-  if (error instanceof UniqueViolation) return new RoostError('internal', 'A fault in Roost; the log has the details', { cause: error })
-  if (fastifyError.statusCode !== undefined && fastifyError.statusCode >= 400 && fastifyError.statusCode < 500) {
-    return new RoostError('bad-request', fastifyError.message ?? STATUS_CODES[fastifyError.statusCode] ?? 'The request could not be understood', { cause: error })
+  if (fastifyError.statusCode === 429)
+    return new RoostError('rate-limited', fastifyError.message ?? 'Slow down', { cause: error })
+  if (error instanceof UniqueViolation)
+    return new RoostError('internal', 'A fault in Roost; the log has the details', { cause: error })
+  if (
+    fastifyError.statusCode !== undefined &&
+    fastifyError.statusCode >= 400 &&
+    fastifyError.statusCode < 500
+  ) {
+    return new RoostError(
+      'bad-request',
+      fastifyError.message ?? STATUS_CODES[fastifyError.statusCode] ?? 'The request could not be understood',
+      { cause: error }
+    )
   }
-  return new RoostError('internal', 'A fault in Roost; the log has the details under this request id', { cause: error })
+  return new RoostError('internal', 'A fault in Roost; the log has the details under this request id', {
+    cause: error
+  })
 }
 
 /** Fastify's error hook: every error leaves as problem+json. */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const roostError = toRoostError(error)
-  if (roostError.statusCode >= 500 && roostError.code === 'internal') request.log.error({ err: error }, 'request failed')
+  if (roostError.statusCode >= 500 && roostError.code === 'internal')
+    request.log.error({ err: error }, 'request failed')
   const problem = toProblem(roostError, request.url.split('?', 1)[0], request.id)
-  void reply.code(roostError.statusCode).headers(roostError.headers).type(problemType).send(JSON.stringify(problem))
+  void reply
+    .code(roostError.statusCode)
+    .headers(roostError.headers)
+    .type(problemType)
+    .send(JSON.stringify(problem))
 }

@@ -8,8 +8,15 @@ const dateTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}
 
 function createAjv({ coerceTypes = false, checkSchemas = false } = {}): Ajv {
   const ajv = new Ajv({
-    coerceTypes, useDefaults: true, removeAdditional: false, allErrors: true, verbose: true, allowUnionTypes: true,
-    strict: true, strictRequired: false, formats: { 'date-time': dateTime },
+    coerceTypes,
+    useDefaults: true,
+    removeAdditional: false,
+    allErrors: true,
+    verbose: true,
+    allowUnionTypes: true,
+    strict: true,
+    strictRequired: false,
+    formats: { 'date-time': dateTime },
     // Our own schemas are held to the meta-schema by strict mode and tests; compiling it takes a tenth of the start.
     validateSchema: checkSchemas
   })
@@ -21,7 +28,8 @@ function createAjv({ coerceTypes = false, checkSchemas = false } = {}): Ajv {
 export function createValidatorCompiler(): FastifySchemaCompiler<FastifySchema> {
   const literal = createAjv()
   const coerced = createAjv({ coerceTypes: true })
-  return ({ schema, httpPart }) => compileOnUse(() => (httpPart === 'body' ? literal : coerced).compile(schema))
+  return ({ schema, httpPart }) =>
+    compileOnUse(() => (httpPart === 'body' ? literal : coerced).compile(schema))
 }
 
 /** The start would wait for some sixty schemas of which a run may use five: each is compiled when it is first needed. */
@@ -48,7 +56,10 @@ export function createReplyCheck(): ({ schema }: { schema: object }) => (reply: 
     return (reply) => {
       // As it goes over the wire: what JSON leaves out or changes is seen here too.
       const text = JSON.stringify(reply)
-      if (!validate(JSON.parse(text))) throw new Error(`A reply does not fit its schema: ${ajv.errorsText(validate.errors)}; it was ${text.slice(0, 500)}`)
+      if (!validate(JSON.parse(text)))
+        throw new Error(
+          `A reply does not fit its schema: ${ajv.errorsText(validate.errors)}; it was ${text.slice(0, 500)}`
+        )
       return text
     }
   }
@@ -63,7 +74,8 @@ export function compileSchema(schema: object): (value: unknown) => FieldError[] 
 const parts = { body: 'body', querystring: 'query', params: 'path', headers: 'header' } as const
 
 /** Which part of the request Fastify's validation context means. */
-export const partOf = (context: string | undefined): FieldError['in'] => parts[(context ?? 'body') as keyof typeof parts] ?? 'body'
+export const partOf = (context: string | undefined): FieldError['in'] =>
+  parts[(context ?? 'body') as keyof typeof parts] ?? 'body'
 
 /** Ajv's errors as one line for each field: what was wrong and what would be right. At most 50. */
 export function toFieldErrors(errors: readonly ErrorObject[], part: FieldError['in']): FieldError[] {
@@ -86,22 +98,42 @@ function withoutForeignBranches(errors: readonly ErrorObject[]): ErrorObject[] {
   let kept = [...errors]
   for (const union of unions) {
     const at = `${union.instancePath}/type`
-    const inside = kept.filter((error) => error !== union && error.instancePath.startsWith(union.instancePath) && error.schemaPath !== union.schemaPath)
-    const mistyped = new Set(inside.filter((error) => error.instancePath === at && ['const', 'pattern'].includes(error.keyword)).map((error) => error.schemaPath.split('/')[0]))
+    const inside = kept.filter(
+      (error) =>
+        error !== union &&
+        error.instancePath.startsWith(union.instancePath) &&
+        error.schemaPath !== union.schemaPath
+    )
+    const mistyped = new Set(
+      inside
+        .filter((error) => error.instancePath === at && ['const', 'pattern'].includes(error.keyword))
+        .map((error) => error.schemaPath.split('/')[0])
+    )
     if (mistyped.size === 0) continue
     const fitting = inside.filter((error) => !mistyped.has(error.schemaPath.split('/')[0]))
     const typeErrors = inside.filter((error) => error.instancePath === at)
     kept = kept.filter((error) => !inside.includes(error) && error !== union)
     if (fitting.length > 0) kept.push(...fitting)
-    else kept.push({ ...union, keyword: 'discriminator', instancePath: at, params: { types: typeErrors.filter((error) => error.keyword === 'const').map((error) => String(error.schema)) }, data: typeErrors[0]?.data })
+    else
+      kept.push({
+        ...union,
+        keyword: 'discriminator',
+        instancePath: at,
+        params: {
+          types: typeErrors.filter((error) => error.keyword === 'const').map((error) => String(error.schema))
+        },
+        data: typeErrors[0]?.data
+      })
   }
   return kept
 }
 
 function pointerOf(error: ErrorObject): string {
   const params = error.params as Record<string, string>
-  if (error.keyword === 'required') return `${error.instancePath}/${escapePointer(params['missingProperty']!)}`
-  if (error.keyword === 'additionalProperties') return `${error.instancePath}/${escapePointer(params['additionalProperty']!)}`
+  if (error.keyword === 'required')
+    return `${error.instancePath}/${escapePointer(params['missingProperty']!)}`
+  if (error.keyword === 'additionalProperties')
+    return `${error.instancePath}/${escapePointer(params['additionalProperty']!)}`
   return error.instancePath
 }
 
@@ -109,15 +141,24 @@ function messageOf(error: ErrorObject): string {
   const params = error.params as Record<string, unknown>
   const got = `; got ${show(error.data)}`
   switch (error.keyword) {
-    case 'required': return 'is missing'
-    case 'additionalProperties': return unknownField(error, String(params['additionalProperty']))
-    case 'enum': return `must be one of ${(error.schema as unknown[]).map((value) => JSON.stringify(value)).join(', ')}${got}`
-    case 'const': return `must be ${JSON.stringify(error.schema)}${got}`
-    case 'type': return `must be ${([] as string[]).concat(error.schema as string[]).join(' or ')}${got}`
-    case 'discriminator': return `must be ${(params['types'] as string[]).map((type) => JSON.stringify(type)).join(', ')} or a type of a plugin, such as "plugin/kind"${got}`
-    case 'pattern': return `must match ${String(error.schema)}${described(error)}${got}`
-    case 'anyOf': return `fits none of the forms it may have${got}`
-    default: return `${error.message ?? 'is not valid'}${got}`
+    case 'required':
+      return 'is missing'
+    case 'additionalProperties':
+      return unknownField(error, String(params['additionalProperty']))
+    case 'enum':
+      return `must be one of ${(error.schema as unknown[]).map((value) => JSON.stringify(value)).join(', ')}${got}`
+    case 'const':
+      return `must be ${JSON.stringify(error.schema)}${got}`
+    case 'type':
+      return `must be ${([] as string[]).concat(error.schema as string[]).join(' or ')}${got}`
+    case 'discriminator':
+      return `must be ${(params['types'] as string[]).map((type) => JSON.stringify(type)).join(', ')} or a type of a plugin, such as "plugin/kind"${got}`
+    case 'pattern':
+      return `must match ${String(error.schema)}${described(error)}${got}`
+    case 'anyOf':
+      return `fits none of the forms it may have${got}`
+    default:
+      return `${error.message ?? 'is not valid'}${got}`
   }
 }
 
@@ -128,7 +169,8 @@ function described(error: ErrorObject): string {
 
 function unknownField(error: ErrorObject, field: string): string {
   const parent = error.parentSchema as { properties?: object; patternProperties?: object } | undefined
-  if (parent?.patternProperties) return `is no name that is allowed here; names must match ${Object.keys(parent.patternProperties)[0]}`
+  if (parent?.patternProperties)
+    return `is no name that is allowed here; names must match ${Object.keys(parent.patternProperties)[0]}`
   const known = Object.keys(parent?.properties ?? {})
   const near = known.find((name) => distance(name.toLowerCase(), field.toLowerCase()) <= 2)
   return `is no known field${near === undefined ? '' : `; did you mean "${near}"?`}${known.length === 0 ? '' : ` Known: ${known.join(', ')}`}`

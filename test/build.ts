@@ -26,10 +26,20 @@ export function memoryLog() {
 }
 
 /** The app with production's options on a folder of its own; closed at the end of the test. */
-export async function build(t: TestLike, overrides: Partial<Config> = {}, { runtimes = [], ...options }: AppOptions & { runtimes?: Runtime[] } = {}) {
-  const { config } = loadConfig(['--data-dir', overrides.dataDir ?? t.testdir(), '--port', '0', '--log-level', 'warn'], { ROOST_TOKEN: testToken })
+export async function build(
+  t: TestLike,
+  overrides: Partial<Config> = {},
+  { runtimes = [], ...options }: AppOptions & { runtimes?: Runtime[] } = {}
+) {
+  const { config } = loadConfig(
+    ['--data-dir', overrides.dataDir ?? t.testdir(), '--port', '0', '--log-level', 'warn'],
+    { ROOST_TOKEN: testToken }
+  )
   const log = memoryLog()
-  const app = await createApp({ ...config, ...overrides }, { logTo: log.stream, serializerCompiler: createReplyCheck(), ...options })
+  const app = await createApp(
+    { ...config, ...overrides },
+    { logTo: log.stream, serializerCompiler: createReplyCheck(), ...options }
+  )
   t.teardown(() => app.close())
   for (const runtime of runtimes) app.runtimes.add(runtime)
   return Object.assign(app, { logLines: log.lines })

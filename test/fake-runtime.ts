@@ -18,19 +18,34 @@ export interface FakeRuntimeOptions {
  * A runtime for the faults that the real ones can't be made to show on order: failing starts, late words of old
  * attempts, ends at a moment of the test's choosing. Everything that runs for real is tested with the process runtime.
  */
-export function createFakeRuntime({ taskTypes = ['test/fake'], exitCode = 0, failStarts = 0, throwStarts = 0, output = '' }: FakeRuntimeOptions = {}) {
+export function createFakeRuntime({
+  taskTypes = ['test/fake'],
+  exitCode = 0,
+  failStarts = 0,
+  throwStarts = 0,
+  output = ''
+}: FakeRuntimeOptions = {}) {
   let report: Report = async () => {}
   const running = new Map<string, AttemptOrder>()
   const started: AttemptOrder[] = []
   const adopted: AttemptOrder[] = []
   const stopped: string[] = []
 
-  type Word = Observation extends infer O ? (O extends Observation ? Omit<O, 'name' | 'jobId' | 'attempt' | 'at'> : never) : never
+  type Word = Observation extends infer O
+    ? O extends Observation
+      ? Omit<O, 'name' | 'jobId' | 'attempt' | 'at'>
+      : never
+    : never
 
   const say = async (order: AttemptOrder, word: Word) =>
-    await report({ name: order.name, jobId: order.jobId, attempt: order.attempt, at: Date.now(), ...word } as Observation)
+    await report({ name: order.name, jobId: order.jobId, attempt: order.attempt, at: Date.now(), ...word })
 
-  async function finish(name: string, code: number | null, signal: string | null = null, cause: 'stopped' | 'deadline' | null = null): Promise<void> {
+  async function finish(
+    name: string,
+    code: number | null,
+    signal: string | null = null,
+    cause: 'stopped' | 'deadline' | null = null
+  ): Promise<void> {
     const order = running.get(name)
     if (order === undefined) return
     running.delete(name)
@@ -47,12 +62,18 @@ export function createFakeRuntime({ taskTypes = ['test/fake'], exitCode = 0, fai
       if (throwStarts-- > 0) throw new Error('told to throw')
       started.push(order)
       if (failStarts-- > 0) {
-        await say(order, { type: 'start-failed', code: 'told-to-fail', message: 'told to fail', retriable: true })
+        await say(order, {
+          type: 'start-failed',
+          code: 'told-to-fail',
+          message: 'told to fail',
+          retriable: true
+        })
         return
       }
       running.set(order.name, order)
       await say(order, { type: 'started', pod: order.name })
-      if (output !== '') await say(order, { type: 'output', stream: 'stdout', bytes: Buffer.from(output), cursor: '1' })
+      if (output !== '')
+        await say(order, { type: 'output', stream: 'stdout', bytes: Buffer.from(output), cursor: '1' })
       if (exitCode !== null) await finish(order.name, exitCode)
     },
     async adopt(order) {
@@ -66,8 +87,16 @@ export function createFakeRuntime({ taskTypes = ['test/fake'], exitCode = 0, fai
     async remove() {},
     async list(): Promise<Pod[]> {
       return [...running.values()].map((order) => ({
-        name: order.name, namespace: null, node: '', runtime: 'fake', phase: 'Running', jobId: order.jobId, attempt: order.attempt,
-        startedAt: null, restarts: 0, resources: { cpu: order.resources.cpu, memory: order.resources.memoryBytes, gpu: order.resources.gpu }
+        name: order.name,
+        namespace: null,
+        node: '',
+        runtime: 'fake',
+        phase: 'Running',
+        jobId: order.jobId,
+        attempt: order.attempt,
+        startedAt: null,
+        restarts: 0,
+        resources: { cpu: order.resources.cpu, memory: order.resources.memoryBytes, gpu: order.resources.gpu }
       }))
     },
     async close() {}

@@ -49,9 +49,12 @@ export function createAuth({ storage, clock, dataDir, token }: AuthOptions) {
       if (cached !== undefined && cached.until > clock.now()) return cached.principal
       const record = await storage.tokens.findByHash(hex)
       const now = clock.now()
-      if (record === null) throw new RoostError('unauthorized', 'That token is not known here', { headers: challenge })
-      if (record.revokedAt !== null) throw new RoostError('unauthorized', 'That token was revoked', { headers: challenge })
-      if (record.expiresAt !== null && record.expiresAt <= now) throw new RoostError('unauthorized', 'That token has expired', { headers: challenge })
+      if (record === null)
+        throw new RoostError('unauthorized', 'That token is not known here', { headers: challenge })
+      if (record.revokedAt !== null)
+        throw new RoostError('unauthorized', 'That token was revoked', { headers: challenge })
+      if (record.expiresAt !== null && record.expiresAt <= now)
+        throw new RoostError('unauthorized', 'That token has expired', { headers: challenge })
       const principal = toPrincipal(record)
       if (cache.size >= cacheSize) cache.clear()
       cache.set(hex, { principal, until: Math.min(now + cacheMs, record.expiresAt ?? Infinity) })
@@ -64,8 +67,14 @@ export function createAuth({ storage, clock, dataDir, token }: AuthOptions) {
       const text = `roost_${randomBytes(24).toString('base64url')}`
       const seconds = request.expiresInSeconds ?? null
       const record: TokenRecord = {
-        id: newId(now), name: request.name, tenant: request.tenant ?? 'default', scopes: request.scopes as Scope[],
-        hash: digest(text), createdAt: now, expiresAt: seconds === null ? null : now + seconds * 1000, revokedAt: null
+        id: newId(now),
+        name: request.name,
+        tenant: request.tenant ?? 'default',
+        scopes: request.scopes,
+        hash: digest(text),
+        createdAt: now,
+        expiresAt: seconds === null ? null : now + seconds * 1000,
+        revokedAt: null
       }
       await storage.write((tx) => tx.tokens.insert(record))
       return { token: text, record: toToken(record) }
@@ -85,15 +94,23 @@ export function createAuth({ storage, clock, dataDir, token }: AuthOptions) {
 /** Throws `forbidden` where the scope is not among the principal's. */
 export function requireScope(principal: Principal, scope: Scope): void {
   if (!principal.scopes.has(scope)) {
-    throw new RoostError('forbidden', `This needs the scope ${scope}; the token "${principal.name}" has ${[...principal.scopes].join(', ') || 'none'}`)
+    throw new RoostError(
+      'forbidden',
+      `This needs the scope ${scope}; the token "${principal.name}" has ${[...principal.scopes].join(', ') || 'none'}`
+    )
   }
 }
 
 function toToken(record: TokenRecord): Token {
   const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
   return {
-    id: record.id, name: record.name, tenant: record.tenant, scopes: record.scopes,
-    createdAt: new Date(record.createdAt).toISOString(), expiresAt: iso(record.expiresAt), revokedAt: iso(record.revokedAt)
+    id: record.id,
+    name: record.name,
+    tenant: record.tenant,
+    scopes: record.scopes,
+    createdAt: new Date(record.createdAt).toISOString(),
+    expiresAt: iso(record.expiresAt),
+    revokedAt: iso(record.revokedAt)
   }
 }
 

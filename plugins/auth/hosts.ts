@@ -8,7 +8,13 @@ import { hostname } from 'node:os'
  */
 export function createHostCheck(allowedHosts: readonly string[], allowedOrigins: readonly string[]) {
   const own = hostname().toLowerCase()
-  const known = new Set(['localhost', own, own.split('.')[0]!, `${own.split('.')[0]!}.local`, ...allowedHosts.map((host) => host.toLowerCase())])
+  const known = new Set([
+    'localhost',
+    own,
+    own.split('.')[0]!,
+    `${own.split('.')[0]!}.local`,
+    ...allowedHosts.map((host) => host.toLowerCase())
+  ])
   const origins = new Set(allowedOrigins)
   const passed = new Set<string>()
 

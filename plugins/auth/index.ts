@@ -36,7 +36,12 @@ const bearerProtocol = 'roost.bearer.'
 
 export default fp<AuthPluginOptions>(
   async (app, options) => {
-    const auth = createAuth({ storage: app.storage, clock: app.clock, dataDir: options.dataDir, token: options.token })
+    const auth = createAuth({
+      storage: app.storage,
+      clock: app.clock,
+      dataDir: options.dataDir,
+      token: options.token
+    })
     const hosts = createHostCheck(options.allowedHosts, options.corsOrigins)
     app.decorate('auth', auth)
     app.decorateRequest('principal', null)
@@ -48,7 +53,8 @@ export default fp<AuthPluginOptions>(
       for (const { method, url, config } of routes) {
         // A preflight carries no token by its nature.
         if (method === 'OPTIONS') continue
-        if (config?.scope === undefined && config?.public !== true) throw new Error(`Route ${String(method)} ${url} declares no scope and is not public`)
+        if (config?.scope === undefined && config?.public !== true)
+          throw new Error(`Route ${String(method)} ${url} declares no scope and is not public`)
       }
     })
 
@@ -57,10 +63,16 @@ export default fp<AuthPluginOptions>(
       if (anyHost !== true) {
         const { host, origin } = request.headers
         if (host === undefined || !hosts.isKnownHost(host)) {
-          throw new RoostError('misdirected-request', `This service does not answer as "${host ?? ''}"; add the name to ROOST_ALLOWED_HOSTS if it should`)
+          throw new RoostError(
+            'misdirected-request',
+            `This service does not answer as "${host ?? ''}"; add the name to ROOST_ALLOWED_HOSTS if it should`
+          )
         }
         if (origin !== undefined && !hosts.isKnownOrigin(origin)) {
-          throw new RoostError('misdirected-request', `Pages of ${origin} may not call this service; add the origin to corsOrigins if they should`)
+          throw new RoostError(
+            'misdirected-request',
+            `Pages of ${origin} may not call this service; add the origin to corsOrigins if they should`
+          )
         }
       }
       const presented = presentedToken(request)
@@ -70,9 +82,13 @@ export default fp<AuthPluginOptions>(
         return
       }
       if (presented === null) {
-        throw new RoostError('unauthorized', 'Send a token as "Authorization: Bearer …"; on this machine, "roost token" prints one', {
-          headers: { 'www-authenticate': 'Bearer realm="roost"' }
-        })
+        throw new RoostError(
+          'unauthorized',
+          'Send a token as "Authorization: Bearer …"; on this machine, "roost token" prints one',
+          {
+            headers: { 'www-authenticate': 'Bearer realm="roost"' }
+          }
+        )
       }
       request.principal = await auth.authenticate(presented)
       requireScope(request.principal, scope)
@@ -86,11 +102,17 @@ function presentedToken(request: FastifyRequest): string | null {
   const header = request.headers.authorization
   if (header !== undefined) {
     const match = /^Bearer ([\x21-\x7e]{1,8192})$/i.exec(header)
-    if (match === null) throw new RoostError('unauthorized', 'The Authorization header must be "Bearer " and a token')
+    if (match === null)
+      throw new RoostError('unauthorized', 'The Authorization header must be "Bearer " and a token')
     return match[1]!
   }
   const protocols = request.headers['sec-websocket-protocol']
   if (protocols === undefined) return null
-  const bearer = protocols.split(',').map((protocol) => protocol.trim()).find((protocol) => protocol.startsWith(bearerProtocol))
-  return bearer === undefined ? null : Buffer.from(bearer.slice(bearerProtocol.length), 'base64url').toString('utf8')
+  const bearer = protocols
+    .split(',')
+    .map((protocol) => protocol.trim())
+    .find((protocol) => protocol.startsWith(bearerProtocol))
+  return bearer === undefined
+    ? null
+    : Buffer.from(bearer.slice(bearerProtocol.length), 'base64url').toString('utf8')
 }

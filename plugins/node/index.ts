@@ -6,7 +6,14 @@ import { newId } from '../../src/ids.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     /** This node: its id is made at the first start and stays. */
-    node: { id: string; name: string; version: string; os: string; arch: string; labels: Record<string, string> }
+    node: {
+      id: string
+      name: string
+      version: string
+      os: string
+      arch: string
+      labels: Record<string, string>
+    }
   }
 }
 
@@ -29,7 +36,17 @@ export default fp<NodePluginOptions>(
     const facts = { os: platform(), arch: arch() === 'x64' ? 'amd64' : arch() }
     const labels = { ...facts, hostname: hostname(), ...options.labels }
     app.decorate('node', { id, name, version, ...facts, labels })
-    await app.storage.write((tx) => tx.agents.upsert({ id, name, kind: 'node', local: true, state: 'ready', facts: { version, ...facts, labels }, seenAt: app.clock.now() }))
+    await app.storage.write((tx) =>
+      tx.agents.upsert({
+        id,
+        name,
+        kind: 'node',
+        local: true,
+        state: 'ready',
+        facts: { version, ...facts, labels },
+        seenAt: app.clock.now()
+      })
+    )
   },
   { name: 'node', dependencies: ['storage'], decorators: { fastify: ['storage', 'clock'] } }
 )

@@ -23,16 +23,41 @@ export default fp<ObservabilityPluginOptions>(
       routeMetrics: { enabled: { histogram: true, summary: false }, registeredRoutesOnly: true }
     })
     const { client } = app.metrics
-    const gauge = (name: string, help: string, collect: (set: (labels: Record<string, string>, value: number) => void) => void, labelNames: string[] = []) =>
-      new client.Gauge({ name, help, labelNames, collect() { collect((labels, value) => this.set(labels, value)) } })
+    const gauge = (
+      name: string,
+      help: string,
+      collect: (set: (labels: Record<string, string>, value: number) => void) => void,
+      labelNames: string[] = []
+    ) =>
+      new client.Gauge({
+        name,
+        help,
+        labelNames,
+        collect() {
+          collect((labels, value) => this.set(labels, value))
+        }
+      })
     gauge('roost_queue_depth', 'Jobs that wait.', (set) => set({}, app.scheduler.status().queued))
-    gauge('roost_queue_oldest_seconds', 'Age of the job that waits longest.', (set) => set({}, app.scheduler.status().oldestSeconds))
-    gauge('roost_attempts_running', 'Attempts that are not over.', (set) => set({}, app.scheduler.status().running))
-    gauge('roost_cpu_requested_cores', 'Cores promised to attempts.', (set) => set({}, app.capacity.snapshot().cpu.requested))
-    gauge('roost_memory_requested_bytes', 'Memory promised to attempts.', (set) => set({}, app.capacity.snapshot().memory.requested))
-    gauge('roost_stream_readers', 'Readers of job logs.', (set) => {
-      for (const [kind, count] of Object.entries(app.stream.counts())) set({ kind }, count)
-    }, ['kind'])
+    gauge('roost_queue_oldest_seconds', 'Age of the job that waits longest.', (set) =>
+      set({}, app.scheduler.status().oldestSeconds)
+    )
+    gauge('roost_attempts_running', 'Attempts that are not over.', (set) =>
+      set({}, app.scheduler.status().running)
+    )
+    gauge('roost_cpu_requested_cores', 'Cores promised to attempts.', (set) =>
+      set({}, app.capacity.snapshot().cpu.requested)
+    )
+    gauge('roost_memory_requested_bytes', 'Memory promised to attempts.', (set) =>
+      set({}, app.capacity.snapshot().memory.requested)
+    )
+    gauge(
+      'roost_stream_readers',
+      'Readers of job logs.',
+      (set) => {
+        for (const [kind, count] of Object.entries(app.stream.counts())) set({ kind }, count)
+      },
+      ['kind']
+    )
 
     if (options.metricsPort !== null) {
       const server = createServer((request, response) => {

@@ -8,13 +8,24 @@ function withLocalRefs(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value)
       .filter(([key]) => key !== '$id')
-      .map(([key, member]) => [key, key === '$ref' && typeof member === 'string' ? `#/components/schemas/${member.replace(/#$/, '')}` : withLocalRefs(member)])
+      .map(([key, member]) => [
+        key,
+        key === '$ref' && typeof member === 'string'
+          ? `#/components/schemas/${member.replace(/#$/, '')}`
+          : withLocalRefs(member)
+      ])
   )
 }
 
 /** The AsyncAPI 3 document of /stream/{id}: what a client receives, from the schemas that make the OpenAPI document. */
 export function asyncApi(version: string): object {
-  const frames = { StatusFrame: frame.StatusFrame, LogFrame: frame.LogFrame, ResultFrame: frame.ResultFrame, ErrorFrame: frame.ErrorFrame, HeartbeatFrame: frame.HeartbeatFrame }
+  const frames = {
+    StatusFrame: frame.StatusFrame,
+    LogFrame: frame.LogFrame,
+    ResultFrame: frame.ResultFrame,
+    ErrorFrame: frame.ErrorFrame,
+    HeartbeatFrame: frame.HeartbeatFrame
+  }
   const names = Object.keys(frames)
   return {
     asyncapi: '3.0.0',
@@ -30,7 +41,10 @@ export function asyncApi(version: string): object {
         bindings: {
           ws: {
             method: 'GET',
-            query: { type: 'object', properties: { from: { type: 'integer', minimum: 1 }, tail: { type: 'integer', minimum: 0 } } }
+            query: {
+              type: 'object',
+              properties: { from: { type: 'integer', minimum: 1 }, tail: { type: 'integer', minimum: 0 } }
+            }
           }
         }
       }
@@ -44,8 +58,18 @@ export function asyncApi(version: string): object {
       }
     },
     components: {
-      messages: Object.fromEntries(names.map((name) => [name, { name, contentType: 'application/json', payload: { $ref: `#/components/schemas/${name}` } }])),
-      schemas: Object.fromEntries([...Object.entries(frames), ['JobState', JobState] as const].map(([name, schema]) => [name, withLocalRefs(schema)]))
+      messages: Object.fromEntries(
+        names.map((name) => [
+          name,
+          { name, contentType: 'application/json', payload: { $ref: `#/components/schemas/${name}` } }
+        ])
+      ),
+      schemas: Object.fromEntries(
+        [...Object.entries(frames), ['JobState', JobState] as const].map(([name, schema]) => [
+          name,
+          withLocalRefs(schema)
+        ])
+      )
     }
   }
 }

@@ -23,20 +23,34 @@ export default fp<OpenapiPluginOptions>(
         info: {
           title: 'Roost',
           version,
-          description: 'Runs jobs on the machines you already own. Errors are problem+json (RFC 9457); lists are `{items, cursor}`.',
+          description:
+            'Runs jobs on the machines you already own. Errors are problem+json (RFC 9457); lists are `{items, cursor}`.',
           license: { name: 'Apache-2.0', identifier: 'Apache-2.0' }
         },
         components: {
           securitySchemes: {
-            bearer: { type: 'http', scheme: 'bearer', description: 'A token of `roost token`, with the scope that the operation names.' }
+            bearer: {
+              type: 'http',
+              scheme: 'bearer',
+              description: 'A token of `roost token`, with the scope that the operation names.'
+            }
           }
         }
       },
-      refResolver: { buildLocalReference: (json, _baseUri, _fragment, i) => (typeof json['$id'] === 'string' ? json['$id'] : `schema${i}`) },
+      refResolver: {
+        buildLocalReference: (json, _baseUri, _fragment, i) =>
+          typeof json['$id'] === 'string' ? json['$id'] : `schema${i}`
+      },
       transform: ({ schema, url, route }) => {
         const { scope } = route.config ?? {}
         if (schema === undefined || schema.hide === true) return { schema: schema ?? { hide: true }, url }
-        return { schema: { ...schema, ...(scope === undefined ? { security: [] } : { security: [{ bearer: [scope] }] }) }, url }
+        return {
+          schema: {
+            ...schema,
+            ...(scope === undefined ? { security: [] } : { security: [{ bearer: [scope] }] })
+          },
+          url
+        }
       }
     })
     app.decorate('asyncApi', () => asyncApi(version))

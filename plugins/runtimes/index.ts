@@ -24,7 +24,9 @@ export default fp<RuntimesPluginOptions>(
       const { createProcessRuntime } = await import('./process/process.ts')
       runtimes.add(
         createProcessRuntime({
-          dataDir: options.dataDir, log: app.log, diskReserveBytes: options.diskReserveBytes,
+          dataDir: options.dataDir,
+          log: app.log,
+          diskReserveBytes: options.diskReserveBytes,
           ...(options.jobUser === '' ? {} : { jobUser: options.jobUser })
         })
       )

@@ -10,7 +10,8 @@ export function createRuntimes() {
       if (byName.has(runtime.name)) throw new Error(`There is a runtime "${runtime.name}" already`)
       for (const type of runtime.taskTypes) {
         const other = byTaskType.get(type)
-        if (other !== undefined) throw new Error(`Runtime "${other.name}" takes tasks of type "${type}" already`)
+        if (other !== undefined)
+          throw new Error(`Runtime "${other.name}" takes tasks of type "${type}" already`)
       }
       byName.set(runtime.name, runtime)
       for (const type of runtime.taskTypes) byTaskType.set(type, runtime)
@@ -19,7 +20,8 @@ export function createRuntimes() {
     forTask: (type: string): Runtime | null => byTaskType.get(type) ?? null,
     list: (): Runtime[] => [...byName.values()],
     /** Task type -> name of the runtime that takes it. */
-    taskTypes: (): ReadonlyMap<string, string> => new Map([...byTaskType].map(([type, runtime]) => [type, runtime.name]))
+    taskTypes: (): ReadonlyMap<string, string> =>
+      new Map([...byTaskType].map(([type, runtime]) => [type, runtime.name]))
   }
 }
 

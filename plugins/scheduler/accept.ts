@@ -2,7 +2,8 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { compileSchema } from '../../src/validation.ts'
 import type { Transaction } from '../../src/contracts/storage.ts'
 import { validateConstraint } from '../../src/domain/placement/constraints.ts'
-import { createJob, decide, isFinished, type JobRecord } from '../../src/domain/job-state.ts'
+import { decide } from '../../src/domain/decide.ts'
+import { createJob, isFinished, type JobRecord } from '../../src/domain/job-state.ts'
 import { toJob } from '../../src/domain/job-view.ts'
 import { explain, isUnplaceable } from '../../src/domain/placement/index.ts'
 import { RoostError } from '../../src/errors.ts'
@@ -39,11 +40,23 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       }
     }
     for (const [index, constraint] of (spec.constraints ?? []).entries()) {
-      for (const { pointer, message } of validateConstraint(constraint)) errors.push({ in: 'body', pointer: `/constraints/${index}${pointer}`, message })
+      for (const { pointer, message } of validateConstraint(constraint))
+        errors.push({ in: 'body', pointer: `/constraints/${index}${pointer}`, message })
     }
-    if (spec.workspace !== undefined) errors.push({ in: 'body', pointer: '/workspace', message: 'is not supported yet: this version keeps no artifacts; leave it out' })
-    if (spec.outputs !== undefined) errors.push({ in: 'body', pointer: '/outputs', message: 'is not supported yet: this version keeps no artifacts; leave it out' })
-    if (errors.length > 0) throw new RoostError('invalid', `${errors[0]!.pointer} ${errors[0]!.message}`, { errors })
+    if (spec.workspace !== undefined)
+      errors.push({
+        in: 'body',
+        pointer: '/workspace',
+        message: 'is not supported yet: this version keeps no artifacts; leave it out'
+      })
+    if (spec.outputs !== undefined)
+      errors.push({
+        in: 'body',
+        pointer: '/outputs',
+        message: 'is not supported yet: this version keeps no artifacts; leave it out'
+      })
+    if (errors.length > 0)
+      throw new RoostError('invalid', `${errors[0]!.pointer} ${errors[0]!.message}`, { errors })
   }
 
   function explainNow(spec: JobSpec): Placement {
@@ -55,18 +68,32 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
   function requirePlaceable(spec: JobSpec): void {
     const placement = explainNow(spec)
     if (placement.choice !== null || !isUnplaceable(placement)) return
-    const reasons = placement.filtered.flatMap((filtered) => filtered.reasons.filter((reason) => reason.permanent).map((reason) => `${filtered.name}: ${reason.message}`))
-    throw new RoostError('unplaceable', `No node in sight could ever run this job (${reasons.join('; ')})`, { extra: { placement } })
+    const reasons = placement.filtered.flatMap((filtered) =>
+      filtered.reasons
+        .filter((reason) => reason.permanent)
+        .map((reason) => `${filtered.name}: ${reason.message}`)
+    )
+    throw new RoostError('unplaceable', `No node in sight could ever run this job (${reasons.join('; ')})`, {
+      extra: { placement }
+    })
   }
 
   function requireTenantMayRun(spec: JobSpec, tenant: string): void {
     if (tenant !== 'default' && spec.task.type === 'process') {
-      throw new RoostError('policy-denied', `Process jobs of tenant "${tenant}" would run as the same user as those of other tenants and could read them; use a container task`)
+      throw new RoostError(
+        'policy-denied',
+        `Process jobs of tenant "${tenant}" would run as the same user as those of other tenants and could read them; use a container task`
+      )
     }
   }
 
   /** One transaction: the job, its first frames, its audit record and the key. Nothing here touches memory. */
-  async function insert(tx: Transaction, spec: JobSpec, options: SubmitOptions, now: number): Promise<{ job: JobRecord; waitingFor: string[] }> {
+  async function insert(
+    tx: Transaction,
+    spec: JobSpec,
+    options: SubmitOptions,
+    now: number
+  ): Promise<{ job: JobRecord; waitingFor: string[] }> {
     const { tenant } = options.principal
     const dependsOn = spec.dependsOn ?? []
     const waitingFor: string[] = []
@@ -76,20 +103,34 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       const errors: FieldError[] = []
       for (const [index, id] of dependsOn.entries()) {
         const state = states.get(id)
-        if (state === undefined) errors.push({ in: 'body', pointer: `/dependsOn/${index}`, message: `names no job; a job can depend only on jobs that exist already, so a cycle cannot be` })
+        if (state === undefined)
+          errors.push({
+            in: 'body',
+            pointer: `/dependsOn/${index}`,
+            message: `names no job; a job can depend only on jobs that exist already, so a cycle cannot be`
+          })
         else if (state === 'failed' || state === 'cancelled') failed ??= { dependency: id, state }
         else if (state !== 'succeeded') waitingFor.push(id)
       }
-      if (errors.length > 0) throw new RoostError('invalid', `${errors[0]!.pointer} ${errors[0]!.message}`, { errors })
+      if (errors.length > 0)
+        throw new RoostError('invalid', `${errors[0]!.pointer} ${errors[0]!.message}`, { errors })
     }
     if (options.uniqueName === true && spec.name !== undefined) {
       const other = await tx.jobs.findUnfinishedByName(tenant, spec.name)
-      if (other !== null) throw new RoostError('name-in-use', `Job ${other.id} is named "${spec.name}" and is ${other.state}`, { extra: { jobId: other.id } })
+      if (other !== null)
+        throw new RoostError('name-in-use', `Job ${other.id} is named "${spec.name}" and is ${other.state}`, {
+          extra: { jobId: other.id }
+        })
     }
     const created = createJob(newId(now), tenant, spec, now)
     let { job } = created
     const frames: FrameBody[] = created.frames
-    if (waitingFor.length > 0) job = { ...job, reason: 'dependencies', message: `Waits for ${waitingFor.length === 1 ? `job ${waitingFor[0]}` : `${waitingFor.length} jobs`} to succeed` }
+    if (waitingFor.length > 0)
+      job = {
+        ...job,
+        reason: 'dependencies',
+        message: `Waits for ${waitingFor.length === 1 ? `job ${waitingFor[0]}` : `${waitingFor.length} jobs`} to succeed`
+      }
     await tx.jobs.insert(job)
     if (failed !== null) {
       const outcome = decide(job, { type: 'dependency-failed', ...failed }, now, 0)
@@ -100,7 +141,9 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       }
     }
     const lastSeq = await tx.events.append(job.id, frames)
-    await tx.audit.append(context.audit(options, 'job.submit', job.id, spec.name === undefined ? {} : { name: spec.name }))
+    await tx.audit.append(
+      context.audit(options, 'job.submit', job.id, spec.name === undefined ? {} : { name: spec.name })
+    )
     return { job: { ...job, lastSeq }, waitingFor }
   }
 
@@ -118,7 +161,10 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
     async submit(spec: JobSpec, options: SubmitOptions): Promise<{ job: Job; replayed: boolean }> {
       const { tenant } = options.principal
       const { idempotencyKey } = options
-      const bodyHash = idempotencyKey === undefined ? '' : createHmac('sha256', bodyKey).update(canonicalJson(spec)).digest('hex')
+      const bodyHash =
+        idempotencyKey === undefined
+          ? ''
+          : createHmac('sha256', bodyKey).update(canonicalJson(spec)).digest('hex')
       if (idempotencyKey !== undefined) {
         // A replay is answered even where a new job would be refused now.
         const earlier = await storage.idempotency.find(tenant, idempotencyKey)
@@ -126,7 +172,12 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       }
       check(spec)
       requireTenantMayRun(spec, tenant)
-      if (context.draining) throw new RoostError('draining', `Node ${node.name} is draining and takes no jobs; undrain it with: roost undrain`, { headers: { 'retry-after': '30' } })
+      if (context.draining)
+        throw new RoostError(
+          'draining',
+          `Node ${node.name} is draining and takes no jobs; undrain it with: roost undrain`,
+          { headers: { 'retry-after': '30' } }
+        )
       requirePlaceable(spec)
       const now = clock.now()
       const result = await storage.write(async (tx) => {
@@ -137,7 +188,14 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
         const inserted = await insert(tx, spec, options, now)
         const job = toJob(inserted.job)
         if (idempotencyKey !== undefined) {
-          await tx.idempotency.insert({ tenant, key: idempotencyKey, bodyHash, jobId: job.id, response: JSON.stringify(job), createdAt: now })
+          await tx.idempotency.insert({
+            tenant,
+            key: idempotencyKey,
+            bodyHash,
+            jobId: job.id,
+            response: JSON.stringify(job),
+            createdAt: now
+          })
         }
         return { job, replayed: false, inserted }
       })
@@ -160,9 +218,15 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
   }
 }
 
-function replay(earlier: { bodyHash: string; response: string }, bodyHash: string): { job: Job; replayed: boolean } {
+function replay(
+  earlier: { bodyHash: string; response: string },
+  bodyHash: string
+): { job: Job; replayed: boolean } {
   if (earlier.bodyHash !== bodyHash) {
-    throw new RoostError('idempotency-mismatch', 'That Idempotency-Key came with another body before; use a new key for a new job')
+    throw new RoostError(
+      'idempotency-mismatch',
+      'That Idempotency-Key came with another body before; use a new key for a new job'
+    )
   }
   return { job: JSON.parse(earlier.response) as Job, replayed: true }
 }

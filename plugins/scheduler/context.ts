@@ -2,7 +2,8 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../../src/contracts/clock.ts'
 import type { Runtime } from '../../src/contracts/runtime.ts'
 import type { AuditRecord, Storage } from '../../src/contracts/storage.ts'
-import { decide, type Intent, type JobInput, type JobRecord, type Outcome } from '../../src/domain/job-state.ts'
+import { decide } from '../../src/domain/decide.ts'
+import { type Intent, type JobInput, type JobRecord, type Outcome } from '../../src/domain/job-state.ts'
 import { RoostError } from '../../src/errors.ts'
 import type { Principal } from '../../src/schemas/token.ts'
 import type { Capacity } from '../capacity/index.ts'
@@ -69,7 +70,11 @@ export function createContext(options: SchedulerOptions) {
      * Applies one input to one job in one transaction. Returns the job as committed and what `decide` said; null where
      * there is no such job.
      */
-    async change(id: string, input: JobInput, audit?: AuditRecord): Promise<{ job: JobRecord; outcome: Outcome } | null> {
+    async change(
+      id: string,
+      input: JobInput,
+      audit?: AuditRecord
+    ): Promise<{ job: JobRecord; outcome: Outcome } | null> {
       const result = await storage.write(async (tx) => {
         const job = await tx.jobs.find(id)
         if (job === null) return null
@@ -87,13 +92,27 @@ export function createContext(options: SchedulerOptions) {
     /** The job where this tenant may see it. Throws `job-not-found`. */
     async require(id: string, principal: Principal): Promise<JobRecord> {
       const job = await storage.jobs.find(id)
-      if (job === null || !maySee(principal, job)) throw new RoostError('job-not-found', `No job has the id ${id}`)
+      if (job === null || !maySee(principal, job))
+        throw new RoostError('job-not-found', `No job has the id ${id}`)
       return job
     },
 
-    audit(request: Request, action: string, subject: string, detail: Record<string, unknown> = {}): AuditRecord {
+    audit(
+      request: Request,
+      action: string,
+      subject: string,
+      detail: Record<string, unknown> = {}
+    ): AuditRecord {
       const { principal, requestId } = request
-      return { at: clock.now(), actor: principal.tokenId, tenant: principal.tenant, action, subject, requestId, detail }
+      return {
+        at: clock.now(),
+        actor: principal.tokenId,
+        tenant: principal.tenant,
+        action,
+        subject,
+        requestId,
+        detail
+      }
     }
   }
   return context

@@ -27,9 +27,18 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
 
   return {
     /** Wishes the job ended. What runs is asked to end; the job is `cancelled` when it has. Throws `job-not-found`, `already-finished`. */
-    async cancel(id: string, request: Request, reason = 'Cancelled on request', graceSeconds = defaultGraceSeconds): Promise<Job> {
+    async cancel(
+      id: string,
+      request: Request,
+      reason = 'Cancelled on request',
+      graceSeconds = defaultGraceSeconds
+    ): Promise<Job> {
       requireUnfinished(await context.require(id, request.principal))
-      const changed = await context.change(id, { type: 'cancel', reason, graceSeconds }, context.audit(request, 'job.cancel', id, { reason }))
+      const changed = await context.change(
+        id,
+        { type: 'cancel', reason, graceSeconds },
+        context.audit(request, 'job.cancel', id, { reason })
+      )
       if (changed === null) throw new RoostError('job-not-found', `No job has the id ${id}`)
       // It may have ended while we asked.
       if (!changed.outcome.ok && changed.outcome.why === 'stale') requireUnfinished(changed.job)
@@ -40,7 +49,8 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
     /** Removes a finished job for good, with its log. Throws `job-not-found`, `not-finished`. */
     async purge(id: string, request: Request): Promise<void> {
       const job = await context.require(id, request.principal)
-      if (!isFinished(job.state)) throw new RoostError('not-finished', `Job ${id} is ${job.state}; cancel it first`)
+      if (!isFinished(job.state))
+        throw new RoostError('not-finished', `Job ${id} is ${job.state}; cancel it first`)
       await storage.write(async (tx) => {
         await tx.jobs.remove(id)
         await tx.audit.append(context.audit(request, 'job.purge', id))
@@ -48,23 +58,34 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
     },
 
     /** Ends the attempt of a job and, unless told otherwise, puts the job back into the queue. */
-    async evict(asked: EvictRequest, request: Request): Promise<{ jobId: string | null; pod: string | null }> {
+    async evict(
+      asked: EvictRequest,
+      request: Request
+    ): Promise<{ jobId: string | null; pod: string | null }> {
       const named = asked.pod === undefined ? null : podPattern.exec(asked.pod)
       const graceSeconds = asked.gracePeriodSeconds ?? defaultGraceSeconds
       const reason = asked.reason ?? 'Evicted on request'
-      if (asked.pod !== undefined && named === null) return await evictStranger(asked.pod, asked.namespace ?? null, graceSeconds, request)
+      if (asked.pod !== undefined && named === null)
+        return await evictStranger(asked.pod, asked.namespace ?? null, graceSeconds, request)
       const id = asked.jobId ?? named![1]!
       const job = await storage.jobs.find(id)
       if (job === null || !maySee(request.principal, job)) {
-        throw asked.jobId === undefined ? new RoostError('pod-not-found', `No workload is named ${asked.pod}`) : new RoostError('job-not-found', `No job has the id ${id}`)
+        throw asked.jobId === undefined
+          ? new RoostError('pod-not-found', `No workload is named ${asked.pod}`)
+          : new RoostError('job-not-found', `No job has the id ${id}`)
       }
       requireUnfinished(job)
       const attempt = currentAttempt(job)
       if (named !== null && attempt?.number !== Number(named[2])) {
-        if (Number(named[2]) > (job.attempts.at(-1)?.number ?? 0)) throw new RoostError('pod-not-found', `No workload is named ${asked.pod}`)
+        if (Number(named[2]) > (job.attempts.at(-1)?.number ?? 0))
+          throw new RoostError('pod-not-found', `No workload is named ${asked.pod}`)
         throw new RoostError('already-finished', `Attempt ${named[2]} of job ${id} has ended`)
       }
-      const changed = await context.change(id, { type: 'evict', reason, requeue: asked.requeue ?? true, graceSeconds }, context.audit(request, 'job.evict', id, { reason }))
+      const changed = await context.change(
+        id,
+        { type: 'evict', reason, requeue: asked.requeue ?? true, graceSeconds },
+        context.audit(request, 'job.evict', id, { reason })
+      )
       if (changed === null) throw new RoostError('job-not-found', `No job has the id ${id}`)
       if (!changed.outcome.ok && changed.outcome.why === 'stale') requireUnfinished(changed.job)
       void endAttempt(id)
@@ -97,18 +118,33 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
     async listPods(request: Pick<Request, 'principal'>): Promise<Pod[]> {
       const all = (await Promise.all(runtimes.list().map((runtime) => runtime.list()))).flat()
       return all
-        .filter((pod) => (pod.jobId === null ? request.principal.scopes.has('admin') : maySee(request.principal, { tenant: live.get(pod.jobId)?.tenant ?? 'default' })))
+        .filter((pod) =>
+          pod.jobId === null
+            ? request.principal.scopes.has('admin')
+            : maySee(request.principal, { tenant: live.get(pod.jobId)?.tenant ?? 'default' })
+        )
         .map((pod) => ({ ...pod, node: context.node.id }))
         .sort((a, b) => (a.name < b.name ? -1 : 1))
     }
   }
 
-  async function evictStranger(pod: string, namespace: string | null, graceSeconds: number, request: Request): Promise<{ jobId: null; pod: string }> {
+  async function evictStranger(
+    pod: string,
+    namespace: string | null,
+    graceSeconds: number,
+    request: Request
+  ): Promise<{ jobId: null; pod: string }> {
     for (const runtime of runtimes.list()) {
       if (runtime.evict === undefined) continue
-      const found = (await runtime.list()).find((candidate) => candidate.name === pod && (namespace === null || candidate.namespace === namespace))
+      const found = (await runtime.list()).find(
+        (candidate) => candidate.name === pod && (namespace === null || candidate.namespace === namespace)
+      )
       if (found === undefined) continue
-      if (!request.principal.scopes.has('admin')) throw new RoostError('policy-denied', `${pod} is not one of Roost's; evicting it needs the scope admin`)
+      if (!request.principal.scopes.has('admin'))
+        throw new RoostError(
+          'policy-denied',
+          `${pod} is not one of Roost's; evicting it needs the scope admin`
+        )
       await runtime.evict(pod, { namespace, graceSeconds })
       await storage.write((tx) => tx.audit.append(context.audit(request, 'pod.evict', pod)))
       return { jobId: null, pod }

@@ -69,7 +69,10 @@ export function createDispatch(context: SchedulerContext) {
     return choose(toPlacementJob(entry), [node], { seed: 0 }) !== null
   }
 
-  function lacksOnlyGpu(entry: QueueEntry, free: { cpu: number; memoryBytes: number; gpu: number; slots: number }): boolean {
+  function lacksOnlyGpu(
+    entry: QueueEntry,
+    free: { cpu: number; memoryBytes: number; gpu: number; slots: number }
+  ): boolean {
     const { cpu, memoryBytes, gpu } = entry.resources
     return gpu > free.gpu && cpu <= free.cpu && memoryBytes <= free.memoryBytes && free.slots > 0
   }
@@ -78,7 +81,13 @@ export function createDispatch(context: SchedulerContext) {
     const runtime = runtimes.forTask(entry.taskType)
     let job: JobRecord | null
     try {
-      const changed = await context.change(entry.id, { type: 'place', node: context.node.id, runtime: runtime?.name ?? '', gpus, placement: null })
+      const changed = await context.change(entry.id, {
+        type: 'place',
+        node: context.node.id,
+        runtime: runtime?.name ?? '',
+        gpus,
+        placement: null
+      })
       job = changed?.outcome.ok ? changed.job : null
     } catch (error) {
       log.warn({ err: error, jobId: entry.id }, 'placing was not stored; it is tried again')
@@ -104,15 +113,30 @@ export function createDispatch(context: SchedulerContext) {
     const attempt = currentAttempt(job)
     if (live === undefined || attempt === null || live.number !== attempt.number) return
     const fail = (code: string, message: string, retriable: boolean) =>
-      context.change(job.id, { type: 'start-failed', attempt: attempt.number, at: clock.now(), code, message, retriable })
+      context.change(job.id, {
+        type: 'start-failed',
+        attempt: attempt.number,
+        at: clock.now(),
+        code,
+        message,
+        retriable
+      })
     try {
       if (live.runtime === null) {
-        await context.change(job.id, { type: 'unknown', attempt: attempt.number, message: `The runtime "${attempt.runtime}" is not switched on here now; its attempt is found again when it is` })
+        await context.change(job.id, {
+          type: 'unknown',
+          attempt: attempt.number,
+          message: `The runtime "${attempt.runtime}" is not switched on here now; its attempt is found again when it is`
+        })
         return
       }
       const secrets = await context.secrets.resolve(job.tenant, job.spec.secrets ?? {})
       if ('missing' in secrets && how === 'start') {
-        await fail('secret-missing', `No secret is named ${secrets.missing.map((name) => `"${name}"`).join(', ')}; make it with: roost secret set NAME`, false)
+        await fail(
+          'secret-missing',
+          `No secret is named ${secrets.missing.map((name) => `"${name}"`).join(', ')}; make it with: roost secret set NAME`,
+          false
+        )
         return
       }
       if (live.intent !== null && how === 'start') {
@@ -126,9 +150,14 @@ export function createDispatch(context: SchedulerContext) {
       if (live.intent !== null) await live.runtime.stop(live.name, live.intent.graceSeconds)
     } catch (error) {
       log.error({ err: error, jobId: job.id, attempt: attempt.number }, `the attempt could not be ${how}ed`)
-      await fail('runtime-error', error instanceof Error ? error.message : String(error), true).catch((cause: unknown) => {
-        log.error({ err: cause, jobId: job.id }, 'and that could not be stored; the next start of the service finds it')
-      })
+      await fail('runtime-error', error instanceof Error ? error.message : String(error), true).catch(
+        (cause: unknown) => {
+          log.error(
+            { err: cause, jobId: job.id },
+            'and that could not be stored; the next start of the service finds it'
+          )
+        }
+      )
     }
   }
 
@@ -141,16 +170,30 @@ export function createDispatch(context: SchedulerContext) {
 }
 
 /** The attempt as its runtime needs it. */
-export function toOrder(context: SchedulerContext, job: JobRecord, secretEnv: Record<string, string>): AttemptOrder {
+export function toOrder(
+  context: SchedulerContext,
+  job: JobRecord,
+  secretEnv: Record<string, string>
+): AttemptOrder {
   const attempt = currentAttempt(job)!
   const { spec } = job
   const { cpu, memory } = spec.limits ?? {}
   return {
-    name: attemptName(job.id, attempt.number), jobId: job.id, attempt: attempt.number, tenant: job.tenant, task: spec.task,
-    env: { ...spec.env, ...secretEnv }, resources: requestsOf(spec),
-    limits: { cpu: cpu === undefined ? null : parseCpu(cpu), memoryBytes: memory === undefined ? null : parseMemory(memory) },
-    gpus: attempt.gpus, labels: spec.labels ?? {},
+    name: attemptName(job.id, attempt.number),
+    jobId: job.id,
+    attempt: attempt.number,
+    tenant: job.tenant,
+    task: spec.task,
+    env: { ...spec.env, ...secretEnv },
+    resources: requestsOf(spec),
+    limits: {
+      cpu: cpu === undefined ? null : parseCpu(cpu),
+      memoryBytes: memory === undefined ? null : parseMemory(memory)
+    },
+    gpus: attempt.gpus,
+    labels: spec.labels ?? {},
     deadlineAt: attempt.deadlineAt === null ? null : attempt.deadlineAt + watchdogSlackMs,
-    logCapBytes: context.logCapBytes, cursor: attempt.cursor
+    logCapBytes: context.logCapBytes,
+    cursor: attempt.cursor
   }
 }

@@ -23,7 +23,16 @@ const stopJobsGraceSeconds = 10
 export default fp<SchedulerPluginOptions>(
   async (app, options) => {
     const { storage, clock, runtimes, capacity, secrets, log, node } = app
-    const scheduler = await createScheduler({ storage, clock, runtimes, capacity, secrets, log, node, logCapBytes: options.logCapBytes })
+    const scheduler = await createScheduler({
+      storage,
+      clock,
+      runtimes,
+      capacity,
+      secrets,
+      log,
+      node,
+      logCapBytes: options.logCapBytes
+    })
     app.decorate('scheduler', scheduler)
     // Ready means: every plugin has added its runtimes.
     app.addHook('onReady', () => scheduler.start())
@@ -32,5 +41,9 @@ export default fp<SchedulerPluginOptions>(
       scheduler.stop()
     })
   },
-  { name: 'scheduler', dependencies: ['storage', 'runtimes', 'capacity', 'secrets', 'node'], decorators: { fastify: ['storage', 'clock', 'runtimes', 'capacity', 'secrets', 'node'] } }
+  {
+    name: 'scheduler',
+    dependencies: ['storage', 'runtimes', 'capacity', 'secrets', 'node'],
+    decorators: { fastify: ['storage', 'clock', 'runtimes', 'capacity', 'secrets', 'node'] }
+  }
 )

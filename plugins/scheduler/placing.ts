@@ -17,16 +17,30 @@ export function requestsOf(spec: JobSpec): { cpu: number; memoryBytes: number; g
 export function toQueueEntry(job: JobRecord, waitingFor: Iterable<string>): QueueEntry {
   const { spec } = job
   return {
-    id: job.id, tenant: job.tenant, priority: spec.priority ?? 50, taskType: spec.task.type, resources: requestsOf(spec),
-    constraints: spec.constraints ?? [], locality: spec.placement?.locality ?? 'prefer-local', node: spec.placement?.node ?? null,
-    createdAt: job.createdAt, notBefore: job.notBefore, waitingFor: new Set(waitingFor)
+    id: job.id,
+    tenant: job.tenant,
+    priority: spec.priority ?? 50,
+    taskType: spec.task.type,
+    resources: requestsOf(spec),
+    constraints: spec.constraints ?? [],
+    locality: spec.placement?.locality ?? 'prefer-local',
+    node: spec.placement?.node ?? null,
+    createdAt: job.createdAt,
+    notBefore: job.notBefore,
+    waitingFor: new Set(waitingFor)
   }
 }
 
-export function toPlacementJob(entry: Pick<QueueEntry, 'id' | 'taskType' | 'resources' | 'constraints' | 'locality' | 'node'>): PlacementJob {
+export function toPlacementJob(
+  entry: Pick<QueueEntry, 'id' | 'taskType' | 'resources' | 'constraints' | 'locality' | 'node'>
+): PlacementJob {
   return {
-    id: entry.id, taskType: entry.taskType, resources: entry.resources, constraints: entry.constraints,
-    locality: entry.locality, node: entry.node
+    id: entry.id,
+    taskType: entry.taskType,
+    resources: entry.resources,
+    constraints: entry.constraints,
+    locality: entry.locality,
+    node: entry.node
   }
 }
 
@@ -34,7 +48,15 @@ export function toPlacementJob(entry: Pick<QueueEntry, 'id' | 'taskType' | 'reso
 export function localNode(context: SchedulerContext): PlacementNode {
   const { node, capacity, runtimes } = context
   return {
-    id: node.id, name: node.name, local: true, state: context.draining ? 'draining' : 'ready', labels: node.labels,
-    taskTypes: runtimes.taskTypes(), allocatable: capacity.allocatable(), free: capacity.free(), latencyMs: 0, recentFailures: 0
+    id: node.id,
+    name: node.name,
+    local: true,
+    state: context.draining ? 'draining' : 'ready',
+    labels: node.labels,
+    taskTypes: runtimes.taskTypes(),
+    allocatable: capacity.allocatable(),
+    free: capacity.free(),
+    latencyMs: 0,
+    recentFailures: 0
   }
 }

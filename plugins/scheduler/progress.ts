@@ -18,7 +18,11 @@ export function createProgress(context: SchedulerContext) {
       live.delete(job.id)
       held.deadline?.cancel()
       capacity.release(job.id)
-      void held.runtime?.remove(held.name).catch((error: unknown) => log.warn({ err: error, name: held.name }, 'what is left of an attempt could not be removed'))
+      void held.runtime
+        ?.remove(held.name)
+        .catch((error: unknown) =>
+          log.warn({ err: error, name: held.name }, 'what is left of an attempt could not be removed')
+        )
     }
     if (attempt !== null) follow(job)
     if (job.state === 'queued') {
@@ -36,14 +40,22 @@ export function createProgress(context: SchedulerContext) {
     let held = live.get(job.id)
     if (held === undefined) {
       held = {
-        jobId: job.id, number: attempt.number, name: attemptName(job.id, attempt.number), tenant: job.tenant,
-        runtime: runtimes.find(attempt.runtime), intent: null, handed: false, deadline: null, startedAt: null
+        jobId: job.id,
+        number: attempt.number,
+        name: attemptName(job.id, attempt.number),
+        tenant: job.tenant,
+        runtime: runtimes.find(attempt.runtime),
+        intent: null,
+        handed: false,
+        deadline: null,
+        startedAt: null
       }
       live.set(job.id, held)
     }
     held.intent = job.intent
     held.startedAt = attempt.startedAt
-    if (held.deadline === null && attempt.deadlineAt !== null && job.intent === null) armDeadline(job.id, attempt.number, attempt.deadlineAt)
+    if (held.deadline === null && attempt.deadlineAt !== null && job.intent === null)
+      armDeadline(job.id, attempt.number, attempt.deadlineAt)
   }
 
   function armDeadline(id: string, number: number, at: number): void {
@@ -89,7 +101,10 @@ export function createProgress(context: SchedulerContext) {
         }
       }
     } catch (error) {
-      log.warn({ err: error, jobId: job.id }, 'jobs that wait for this one could not be told; told again soon')
+      log.warn(
+        { err: error, jobId: job.id },
+        'jobs that wait for this one could not be told; told again soon'
+      )
       clock.setTimeout(() => void tellDependents(job), faultPauseMs)
     }
   }
@@ -109,7 +124,10 @@ export function createProgress(context: SchedulerContext) {
     }
     const changed = await context.change(jobId, observation)
     if (changed?.outcome.ok === false && changed.outcome.why === 'refused') {
-      log.warn({ jobId, attempt, observation: observation.type, detail: changed.outcome.detail }, 'an observation was refused')
+      log.warn(
+        { jobId, attempt, observation: observation.type, detail: changed.outcome.detail },
+        'an observation was refused'
+      )
     }
   }
 
@@ -119,8 +137,13 @@ export function createProgress(context: SchedulerContext) {
 function toLogFrame(observation: Extract<Observation, { type: 'output' | 'truncated' }>): FrameBody {
   const { attempt, stream } = observation
   const time = new Date(observation.at).toISOString()
-  if (observation.type === 'truncated') return { type: 'log', time, attempt, stream, text: '', truncated: observation.bytes }
-  const bytes = Buffer.from(observation.bytes.buffer, observation.bytes.byteOffset, observation.bytes.byteLength)
+  if (observation.type === 'truncated')
+    return { type: 'log', time, attempt, stream, text: '', truncated: observation.bytes }
+  const bytes = Buffer.from(
+    observation.bytes.buffer,
+    observation.bytes.byteOffset,
+    observation.bytes.byteLength
+  )
   return isUtf8(bytes)
     ? { type: 'log', time, attempt, stream, text: bytes.toString('utf8') }
     : { type: 'log', time, attempt, stream, text: bytes.toString('base64'), encoding: 'base64' }

@@ -26,7 +26,8 @@ export function createQueue() {
   /** By priority, highest first when walked; each bucket sorted by id. */
   const buckets = new Map<number, string[]>()
 
-  const isReady = (entry: QueueEntry, now: number) => entry.waitingFor.size === 0 && (entry.notBefore === null || entry.notBefore <= now)
+  const isReady = (entry: QueueEntry, now: number) =>
+    entry.waitingFor.size === 0 && (entry.notBefore === null || entry.notBefore <= now)
 
   return {
     get size() {
@@ -57,7 +58,7 @@ export function createQueue() {
     *ready(now: number): Generator<QueueEntry> {
       for (const priority of [...buckets.keys()].sort((a, b) => b - a)) {
         const bucket = buckets.get(priority)
-        for (let i = 0; bucket !== undefined && i < bucket.length; ) {
+        for (let i = 0; bucket !== undefined && i < bucket.length;) {
           const id = bucket[i]!
           const entry = entries.get(id)!
           if (isReady(entry, now)) yield entry
@@ -75,7 +76,8 @@ export function createQueue() {
     nextDue(now: number): number | null {
       let due: number | null = null
       for (const entry of entries.values()) {
-        if (entry.notBefore !== null && entry.notBefore > now && (due === null || entry.notBefore < due)) due = entry.notBefore
+        if (entry.notBefore !== null && entry.notBefore > now && (due === null || entry.notBefore < due))
+          due = entry.notBefore
       }
       return due
     },

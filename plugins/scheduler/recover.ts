@@ -20,7 +20,7 @@ export async function recover(
   const adopt: JobRecord[] = []
   const lost: string[] = []
   let queued = 0
-  for (let after: string | null = null; ; ) {
+  for (let after: string | null = null; ;) {
     const page: JobRecord[] = await storage.jobs.listUnfinished(after, pageSize)
     for (const job of page) {
       const attempt = currentAttempt(job)
@@ -33,8 +33,12 @@ export async function recover(
       } else if (restored !== null) {
         lost.push(job.id)
         await context.change(job.id, {
-          type: 'lost', attempt: attempt.number, at: clock.now(), code: 'restored',
-          message: 'It ran when the backup was made; whether it ended is not known, so it is not run again by itself. Run it again with: roost rerun'
+          type: 'lost',
+          attempt: attempt.number,
+          at: clock.now(),
+          code: 'restored',
+          message:
+            'It ran when the backup was made; whether it ended is not known, so it is not run again by itself. Run it again with: roost rerun'
         })
       } else {
         capacity.restore(job.id, { ...requestsOf(job.spec), gpus: attempt.gpus })
@@ -45,7 +49,8 @@ export async function recover(
     after = page.at(-1)!.id
   }
   if (restored !== null) {
-    context.paused = `restored from a backup: ${queued} waiting jobs start after "roost undrain" (they may have run since the backup); ` +
+    context.paused =
+      `restored from a backup: ${queued} waiting jobs start after "roost undrain" (they may have run since the backup); ` +
       `${lost.length} jobs that ran then are not run again by themselves${lost.length === 0 ? '' : `: ${lost.slice(0, 20).join(', ')}${lost.length > 20 ? ', …' : ''}`}`
     log.warn(context.paused)
   }

@@ -62,19 +62,30 @@ export async function createScheduler(options: SchedulerOptions) {
     if (entry === undefined) return null
     if (entry.waitingFor.size > 0) {
       const [first] = entry.waitingFor
-      return { reason: 'dependencies', message: `Waits for ${entry.waitingFor.size === 1 ? `job ${first}` : `${entry.waitingFor.size} jobs`} to succeed` }
+      return {
+        reason: 'dependencies',
+        message: `Waits for ${entry.waitingFor.size === 1 ? `job ${first}` : `${entry.waitingFor.size} jobs`} to succeed`
+      }
     }
     if (entry.notBefore !== null && entry.notBefore > clock.now()) {
-      return { reason: job.reason ?? 'backoff', message: `${job.message ?? 'It is tried again'} (next try at ${new Date(entry.notBefore).toISOString()})` }
+      return {
+        reason: job.reason ?? 'backoff',
+        message: `${job.message ?? 'It is tried again'} (next try at ${new Date(entry.notBefore).toISOString()})`
+      }
     }
     if (context.paused !== null) return { reason: 'paused', message: context.paused }
     const placement = explain(toPlacementJob(entry), [localNode(context)], { seed: 0 })
     const reasons = placement.filtered[0]?.reasons ?? []
     if (reasons.length === 0) {
       const before = queue.position(job.id) ?? 0
-      return before === 0 ? null : { reason: 'queue', message: `${before} job${before === 1 ? ' stands' : 's stand'} before it` }
+      return before === 0
+        ? null
+        : { reason: 'queue', message: `${before} job${before === 1 ? ' stands' : 's stand'} before it` }
     }
-    return { reason: reasons[0]!.code, message: `${node.name}: ${reasons.map((reason) => reason.message).join('; ')}` }
+    return {
+      reason: reasons[0]!.code,
+      message: `${node.name}: ${reasons.map((reason) => reason.message).join('; ')}`
+    }
   }
 
   /** Writes the reason of jobs that wait into their log, so that a reader of the stream learns it too. */
@@ -111,7 +122,17 @@ export async function createScheduler(options: SchedulerOptions) {
       return shown(await context.require(id, principal))
     },
 
-    async list(filter: { states?: readonly JobState[]; labels?: Record<string, string>; name?: string; tenant?: string; limit: number; cursor?: string }, principal: Principal) {
+    async list(
+      filter: {
+        states?: readonly JobState[]
+        labels?: Record<string, string>
+        name?: string
+        tenant?: string
+        limit: number
+        cursor?: string
+      },
+      principal: Principal
+    ) {
       const tenant = principal.scopes.has('admin') ? filter.tenant : principal.tenant
       const { tenant: _, ...rest } = filter
       const page = await storage.jobs.list({ ...rest, ...(tenant === undefined ? {} : { tenant }) })
@@ -120,12 +141,23 @@ export async function createScheduler(options: SchedulerOptions) {
 
     /** The queue in order, for people. */
     queue(principal: Principal, limit: number) {
-      const items: { position: number; jobId: string; priority: number; tenant: string; waitingFor: string[]; notBefore: string | null }[] = []
+      const items: {
+        position: number
+        jobId: string
+        priority: number
+        tenant: string
+        waitingFor: string[]
+        notBefore: string | null
+      }[] = []
       let position = 0
       for (const entry of queue.all()) {
         if (entry.tenant === principal.tenant || principal.scopes.has('admin')) {
           items.push({
-            position, jobId: entry.id, priority: entry.priority, tenant: entry.tenant, waitingFor: [...entry.waitingFor],
+            position,
+            jobId: entry.id,
+            priority: entry.priority,
+            tenant: entry.tenant,
+            waitingFor: [...entry.waitingFor],
             notBefore: entry.notBefore === null ? null : new Date(entry.notBefore).toISOString()
           })
         }
@@ -138,7 +170,10 @@ export async function createScheduler(options: SchedulerOptions) {
     status() {
       const oldest = queue.oldestCreatedAt()
       return {
-        draining: context.draining, paused: context.paused, running: context.live.size, queued: queue.size,
+        draining: context.draining,
+        paused: context.paused,
+        running: context.live.size,
+        queued: queue.size,
         oldestSeconds: oldest === null ? 0 : Math.max(0, (clock.now() - oldest) / 1000)
       }
     },
@@ -166,11 +201,17 @@ export async function createScheduler(options: SchedulerOptions) {
       context.stopped = true
       const ids = [...context.live.keys()]
       for (const id of ids) {
-        await context.change(id, { type: 'evict', reason: 'The service was stopped with --stop-jobs', requeue: true, graceSeconds })
+        await context.change(id, {
+          type: 'evict',
+          reason: 'The service was stopped with --stop-jobs',
+          requeue: true,
+          graceSeconds
+        })
         await endAttempt(id)
       }
       const deadline = clock.now() + (graceSeconds + 5) * 1000
-      while (ids.some((id) => context.live.has(id)) && clock.now() < deadline) await new Promise<void>((resolve) => clock.setTimeout(resolve, 50))
+      while (ids.some((id) => context.live.has(id)) && clock.now() < deadline)
+        await new Promise<void>((resolve) => clock.setTimeout(resolve, 50))
     }
   }
 }

@@ -11,7 +11,11 @@ export interface FollowOptions {
  * The pages of a log from `from` (inclusive) on, until the job's last frame or the abort. The next page is read when
  * the consumer asks for it: that is the whole of the backpressure.
  */
-export async function* follow(pages: Pages, jobId: string, { from, once = false, signal }: FollowOptions): AsyncGenerator<Page> {
+export async function* follow(
+  pages: Pages,
+  jobId: string,
+  { from, once = false, signal }: FollowOptions
+): AsyncGenerator<Page> {
   const watch = pages.watch(jobId)
   signal.addEventListener('abort', watch.stop)
   try {

@@ -24,7 +24,12 @@ export interface PagesOptions {
  * Reads logs in pages. A reader holds a cursor and asks for the page at it; readers in step share one read and one
  * encoding. Pages live in a small cache, so memory does not grow with the readers.
  */
-export function createPages({ storage, pageFrames = 512, pageBytes = 256 * 1024, cacheBytes = 16 * 2 ** 20 }: PagesOptions) {
+export function createPages({
+  storage,
+  pageFrames = 512,
+  pageBytes = 256 * 1024,
+  cacheBytes = 16 * 2 ** 20
+}: PagesOptions) {
   const cache = new Map<string, Promise<Page>>()
   const sizes = new Map<string, number>()
   let cached = 0
@@ -49,7 +54,13 @@ export function createPages({ storage, pageFrames = 512, pageBytes = 256 * 1024,
       return { seq, bytes: encoded }
     })
     const last = stored.at(-1)
-    return { from, to: last?.seq ?? from - 1, frames, bytes, ends: last?.type === 'result' || last?.type === 'error' }
+    return {
+      from,
+      to: last?.seq ?? from - 1,
+      frames,
+      bytes,
+      ends: last?.type === 'result' || last?.type === 'error'
+    }
   }
 
   return {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocket } from 'ws'
@@ -17,7 +18,10 @@ export interface StreamOptions {
 }
 
 /** Where a reader wants to begin: `from` (a seq, inclusive), or the last `tail` log frames. */
-export interface StreamStart { from?: number; tail?: number }
+export interface StreamStart {
+  from?: number
+  tail?: number
+}
 
 /** Serves job logs to many readers over WebSocket, SSE and as plain text. */
 export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }: StreamOptions) {
@@ -46,10 +50,13 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
   async function startOf(jobId: string, start: StreamStart): Promise<{ from: number; lastSeq: number }> {
     const lastSeq = await storage.events.lastSeq(jobId)
     if (lastSeq === null) throw new RoostError('job-not-found', `No job has the id ${jobId}`)
-    const from = start.from ?? (start.tail === undefined ? 1 : await storage.events.tailStart(jobId, start.tail))
+    const from =
+      start.from ?? (start.tail === undefined ? 1 : await storage.events.tailStart(jobId, start.tail))
     if (from > lastSeq + 1) {
       const message = `must be at most ${lastSeq + 1} (lastSeq + 1); got ${from}`
-      throw new RoostError('invalid', `from ${message}`, { errors: [{ in: 'query', pointer: '/from', message }] })
+      throw new RoostError('invalid', `from ${message}`, {
+        errors: [{ in: 'query', pointer: '/from', message }]
+      })
     }
     return { from, lastSeq }
   }
@@ -74,7 +81,14 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
         return
       }
       const now = performance.now()
-      const reader: Reader = { jobId, socket, lastSeq: from - 1, sentAt: now, heardAt: now, abort: new AbortController() }
+      const reader: Reader = {
+        jobId,
+        socket,
+        lastSeq: from - 1,
+        sentAt: now,
+        heardAt: now,
+        abort: new AbortController()
+      }
       readers.add(reader)
       socket.on('close', () => readers.delete(reader))
       if (finished) {
@@ -106,7 +120,13 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
             }
             if (step.done === true) return
             lastSeq = step.value.to
-            yield Buffer.concat(step.value.frames.flatMap(({ seq, bytes }) => [Buffer.from(`id: ${seq}\ndata: `), bytes, Buffer.from('\n\n')]))
+            yield Buffer.concat(
+              step.value.frames.flatMap(({ seq, bytes }) => [
+                Buffer.from(`id: ${seq}\ndata: `),
+                bytes,
+                Buffer.from('\n\n')
+              ])
+            )
             next = source.next()
           }
         } finally {
@@ -120,16 +140,28 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
     },
 
     /** What the job printed, as plain bytes. */
-    text(jobId: string, options: { follow: boolean; attempt?: number; from: number; skipBytes?: number }, gone: AbortSignal): Readable {
+    text(
+      jobId: string,
+      options: { follow: boolean; attempt?: number; from: number; skipBytes?: number },
+      gone: AbortSignal
+    ): Readable {
       const abort = openEventStream(gone)
       let skip = options.skipBytes ?? 0
       async function* chunks() {
         try {
-          for await (const page of follow(pages, jobId, { from: options.from, once: !options.follow, signal: abort.signal })) {
+          for await (const page of follow(pages, jobId, {
+            from: options.from,
+            once: !options.follow,
+            signal: abort.signal
+          })) {
             const parts: Buffer[] = []
             for (const { bytes } of page.frames) {
               const frame = JSON.parse(bytes.toString('utf8')) as LogFrame
-              if (frame.type !== 'log' || (options.attempt !== undefined && frame.attempt !== options.attempt)) continue
+              if (
+                frame.type !== 'log' ||
+                (options.attempt !== undefined && frame.attempt !== options.attempt)
+              )
+                continue
               parts.push(textOf(frame))
             }
             const text = Buffer.concat(parts)
@@ -146,12 +178,17 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
     },
 
     /** Where the last `lines` lines begin: a frame, and the bytes of it to leave out. A line may span frames. */
-    async lineStart(jobId: string, lines: number, attempt?: number): Promise<{ from: number; skipBytes: number }> {
+    async lineStart(
+      jobId: string,
+      lines: number,
+      attempt?: number
+    ): Promise<{ from: number; skipBytes: number }> {
       for (let frames = Math.max(1, lines); ; frames *= 2) {
         const from = await storage.events.tailStart(jobId, frames)
         const ends = await lineEnds(jobId, from, attempt)
         if (ends.length > lines) return { from, skipBytes: ends.at(-1 - lines)! }
-        if (from <= (await storage.events.tailStart(jobId, Number.MAX_SAFE_INTEGER))) return { from, skipBytes: 0 }
+        if (from <= (await storage.events.tailStart(jobId, Number.MAX_SAFE_INTEGER)))
+          return { from, skipBytes: 0 }
       }
     },
 
@@ -168,7 +205,11 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
       if (open.length > 0) {
         let timer: NodeJS.Timeout | undefined
         await Promise.race([
-          Promise.all(open.map(({ socket }) => (socket.readyState === socket.CLOSED ? null : new Promise((resolve) => socket.once('close', resolve))))),
+          Promise.all(
+            open
+              .filter(({ socket }) => socket.readyState !== socket.CLOSED)
+              .map(({ socket }) => once(socket, 'close'))
+          ),
           new Promise((resolve) => (timer = setTimeout(resolve, graceMs)))
         ])
         clearTimeout(timer)
@@ -182,7 +223,11 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
   async function lineEnds(jobId: string, from: number, attempt: number | undefined): Promise<number[]> {
     const ends: number[] = []
     let total = 0
-    for await (const page of follow(pages, jobId, { from, once: true, signal: new AbortController().signal })) {
+    for await (const page of follow(pages, jobId, {
+      from,
+      once: true,
+      signal: new AbortController().signal
+    })) {
       for (const { bytes } of page.frames) {
         const frame = JSON.parse(bytes.toString('utf8')) as LogFrame
         if (frame.type !== 'log' || (attempt !== undefined && frame.attempt !== attempt)) continue
@@ -197,7 +242,10 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
 }
 
 function textOf(frame: LogFrame): Buffer {
-  if (frame.truncated !== undefined) return Buffer.from(`[roost: ${frame.truncated} bytes of ${frame.stream} were dropped here, the log cap is reached]\n`)
+  if (frame.truncated !== undefined)
+    return Buffer.from(
+      `[roost: ${frame.truncated} bytes of ${frame.stream} were dropped here, the log cap is reached]\n`
+    )
   return Buffer.from(frame.text, frame.encoding === 'base64' ? 'base64' : 'utf8')
 }
 

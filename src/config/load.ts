@@ -3,6 +3,7 @@ import { homedir, hostname } from 'node:os'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { Ajv } from 'ajv'
+import type * as Yaml from 'yaml'
 import { distance, toFieldErrors } from '../validation.ts'
 import { ConfigSchema, environment, flags, foreignEnvironment, secretKeys, type Config } from './schema.ts'
 
@@ -53,7 +54,13 @@ export function loadConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Loa
     given[key] = convert(value, kind)
     sources[key] = flag
   }
-  const validate = new Ajv({ useDefaults: true, allErrors: true, verbose: true, allowUnionTypes: true, validateSchema: false }).compile(ConfigSchema)
+  const validate = new Ajv({
+    useDefaults: true,
+    allErrors: true,
+    verbose: true,
+    allowUnionTypes: true,
+    validateSchema: false
+  }).compile(ConfigSchema)
   if (!validate(given)) {
     for (const { pointer, message } of toFieldErrors(validate.errors ?? [], 'body')) {
       const key = pointer.slice(1).replaceAll('/', '.')
@@ -65,20 +72,26 @@ export function loadConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Loa
   if (problems.length > 0) throw new ConfigError(problems)
   const config = given as Config
   const base = readFrom === null ? process.cwd() : dirname(readFrom)
-  config.dataDir = config.dataDir === '' ? defaultDataDir(env) : resolve(sources['dataDir'] === readFrom ? base : process.cwd(), config.dataDir)
+  config.dataDir =
+    config.dataDir === ''
+      ? defaultDataDir(env)
+      : resolve(sources['dataDir'] === readFrom ? base : process.cwd(), config.dataDir)
   if (config.node.name === '') config.node.name = hostname()
   if (config.tokenFile !== '') {
     if (config.token !== '') throw new ConfigError(['token and tokenFile are both given; give one'])
     config.token = readSecretFile(config.tokenFile)
   }
   if (config.token !== '' && !/^[\x21-\x7e]{16,512}$/.test(config.token)) {
-    throw new ConfigError([`token (${sources['token'] ?? config.tokenFile}) must be 16 to 512 printable characters without spaces, such as the output of: openssl rand -hex 24`])
+    throw new ConfigError([
+      `token (${sources['token'] ?? config.tokenFile}) must be 16 to 512 printable characters without spaces, such as the output of: openssl rand -hex 24`
+    ])
   }
   return { config, sources, file: readFrom }
 }
 
 /** `$XDG_DATA_HOME/roost`, else `~/.local/share/roost`. */
-export const defaultDataDir = (env: NodeJS.ProcessEnv): string => join(env['XDG_DATA_HOME'] || join(homedir(), '.local', 'share'), 'roost')
+export const defaultDataDir = (env: NodeJS.ProcessEnv): string =>
+  join(env['XDG_DATA_HOME'] || join(homedir(), '.local', 'share'), 'roost')
 
 /** The configuration as it may be shown: secrets masked. */
 export function maskConfig(config: Config): Config {
@@ -87,7 +100,10 @@ export function maskConfig(config: Config): Config {
   return shown
 }
 
-function readFlags(argv: readonly string[], problems: string[]): { config: string | null; values: Map<string, string> } {
+function readFlags(
+  argv: readonly string[],
+  problems: string[]
+): { config: string | null; values: Map<string, string> } {
   const values = new Map<string, string>()
   let config: string | null = null
   for (let i = 0; i < argv.length; i++) {
@@ -117,7 +133,7 @@ function splitFlag(argument: string): [flag: string, value: string | undefined] 
 function readYaml(file: string, problems: string[]): Record<string, unknown> {
   try {
     // Loaded only where there is a file: most starts have none.
-    const { parse } = createRequire(import.meta.url)('yaml') as typeof import('yaml')
+    const { parse } = createRequire(import.meta.url)('yaml') as typeof Yaml
     const parsed: unknown = parse(readFileSync(file, 'utf8'), { uniqueKeys: true })
     if (parsed === null) return {}
     if (typeof parsed === 'object' && !Array.isArray(parsed)) return parsed as Record<string, unknown>
@@ -138,7 +154,11 @@ function readSecretFile(file: string): string {
 
 function convert(value: string, kind: 'text' | 'integer' | 'list' | 'flag'): unknown {
   if (kind === 'integer') return /^\d+$/.test(value) ? Number(value) : value
-  if (kind === 'list') return value.split(',').map((part) => part.trim()).filter((part) => part !== '')
+  if (kind === 'list')
+    return value
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== '')
   if (kind === 'flag') return value === 'true'
   return value
 }

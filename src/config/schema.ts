@@ -1,22 +1,48 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { stringEnum } from '../schemas/ref.ts'
 
-const amount = Type.Unsafe<number | string>({ type: ['number', 'string'], minimum: 0, pattern: '^[0-9.]+(m|Ki|Mi|Gi|Ti|k|M|G|T)?$' })
+const amount = Type.Unsafe<number | string>({
+  type: ['number', 'string'],
+  minimum: 0,
+  pattern: '^[0-9.]+(m|Ki|Mi|Gi|Ti|k|M|G|T)?$'
+})
 
 /** roost.yaml. Every key may be left out; what is not here is refused by name. */
 export const ConfigSchema = Type.Object(
   {
     host: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on.' }),
     port: Type.Integer({ default: 7070, minimum: 0, maximum: 65_535, description: '0 = any free port.' }),
-    dataDir: Type.String({ default: '', description: 'Where everything durable lives; default ~/.local/share/roost.' }),
+    dataDir: Type.String({
+      default: '',
+      description: 'Where everything durable lives; default ~/.local/share/roost.'
+    }),
     token: Type.String({ default: '', description: 'The admin token; better in tokenFile.' }),
     tokenFile: Type.String({ default: '', description: 'File that holds the admin token.' }),
-    databaseUrl: Type.String({ default: '', pattern: '^$', description: 'Kept for postgres:// (issue 4); this version stores in SQLite.' }),
-    allowedHosts: Type.Array(Type.String({ minLength: 1 }), { default: [], description: 'Further Host names under which the service may be asked.' }),
-    corsOrigins: Type.Array(Type.String({ minLength: 1 }), { default: [], description: 'Origins of pages that may call the API.' }),
-    rateLimit: Type.String({ default: 'off', pattern: '^(off|[0-9]+/[0-9]+)$', description: 'off, or REQUESTS/SECONDS for each client.' }),
-    metricsPort: Type.Union([Type.Integer({ minimum: 0, maximum: 65_535 }), Type.Null()], { default: null, description: 'Serves /metrics without a token on a port of its own.' }),
-    logLevel: stringEnum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const, { default: 'info' }),
+    databaseUrl: Type.String({
+      default: '',
+      pattern: '^$',
+      description: 'Kept for postgres:// (issue 4); this version stores in SQLite.'
+    }),
+    allowedHosts: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description: 'Further Host names under which the service may be asked.'
+    }),
+    corsOrigins: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description: 'Origins of pages that may call the API.'
+    }),
+    rateLimit: Type.String({
+      default: 'off',
+      pattern: '^(off|[0-9]+/[0-9]+)$',
+      description: 'off, or REQUESTS/SECONDS for each client.'
+    }),
+    metricsPort: Type.Union([Type.Integer({ minimum: 0, maximum: 65_535 }), Type.Null()], {
+      default: null,
+      description: 'Serves /metrics without a token on a port of its own.'
+    }),
+    logLevel: stringEnum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const, {
+      default: 'info'
+    }),
     node: Type.Object(
       {
         name: Type.String({ default: '', description: 'Default: the host name.' }),
@@ -26,22 +52,52 @@ export const ConfigSchema = Type.Object(
     ),
     capacity: Type.Object(
       {
-        cpu: Type.Optional(amount), memory: Type.Optional(amount),
+        cpu: Type.Optional(amount),
+        memory: Type.Optional(amount),
         slots: Type.Optional(Type.Integer({ minimum: 0, description: 'Attempts at one time.' })),
-        reserve: Type.Optional(Type.Object({ cpu: Type.Optional(amount), memory: Type.Optional(amount) }, { additionalProperties: false }))
+        reserve: Type.Optional(
+          Type.Object(
+            { cpu: Type.Optional(amount), memory: Type.Optional(amount) },
+            { additionalProperties: false }
+          )
+        )
       },
       { default: {}, additionalProperties: false }
     ),
-    process: stringEnum(['on', 'off', 'auto'] as const, { default: 'auto', description: 'Whether jobs run as local processes; auto: on, unless the service listens beyond loopback.' }),
+    process: stringEnum(['on', 'off', 'auto'] as const, {
+      default: 'auto',
+      description:
+        'Whether jobs run as local processes; auto: on, unless the service listens beyond loopback.'
+    }),
     jobUser: Type.String({ default: '', description: 'The user that process jobs run as (needs root).' }),
-    logCapBytes: Type.Integer({ default: 256 * 2 ** 20, minimum: 1024, description: 'Most bytes of output kept for an attempt, each of stdout and stderr.' }),
-    diskReserveBytes: Type.Integer({ default: 64 * 2 ** 20, minimum: 0, description: 'No attempt starts with less free disk than this.' }),
+    logCapBytes: Type.Integer({
+      default: 256 * 2 ** 20,
+      minimum: 1024,
+      description: 'Most bytes of output kept for an attempt, each of stdout and stderr.'
+    }),
+    diskReserveBytes: Type.Integer({
+      default: 64 * 2 ** 20,
+      minimum: 0,
+      description: 'No attempt starts with less free disk than this.'
+    }),
     secretsDir: Type.String({ default: '', description: 'A folder with one file for each secret.' }),
     plugins: Type.Array(
-      Type.Union([Type.String({ minLength: 1 }), Type.Object({ path: Type.String({ minLength: 1 }), options: Type.Optional(Type.Record(Type.String(), Type.Unknown())) }, { additionalProperties: false })]),
+      Type.Union([
+        Type.String({ minLength: 1 }),
+        Type.Object(
+          {
+            path: Type.String({ minLength: 1 }),
+            options: Type.Optional(Type.Record(Type.String(), Type.Unknown()))
+          },
+          { additionalProperties: false }
+        )
+      ]),
       { default: [], description: 'Paths or packages, registered after the kernel.' }
     ),
-    stopJobs: Type.Boolean({ default: false, description: 'Whether a stop of the service ends its process jobs.' })
+    stopJobs: Type.Boolean({
+      default: false,
+      description: 'Whether a stop of the service ends its process jobs.'
+    })
   },
   { additionalProperties: false }
 )
@@ -68,7 +124,8 @@ export const environment: Record<string, [key: keyof Config, kind: Kind]> = {
 }
 
 /** Names that others read (the launcher, the command, jobs, secrets) or that a later version will. */
-export const foreignEnvironment = /^ROOST_(CONFIG|URL|CACHE_DIR|SECRET_.+|KIT_.+|HOME|JOB_ID|ATTEMPT|TASK_.+|PEERS|JOIN_TOKEN|OLLAMA_.+|OPENAI_.+|ANTHROPIC_.+|LOCAL_OPENAI_.+|EMBEDDING_MODEL|WEAVIATE_.+|MILVUS_.+|KUBERNETES.*|SPECKIT_ROOT|TAILSCALE_SOCKET|OTEL)$/
+export const foreignEnvironment =
+  /^ROOST_(CONFIG|URL|CACHE_DIR|SECRET_.+|KIT_.+|HOME|JOB_ID|ATTEMPT|TASK_.+|PEERS|JOIN_TOKEN|OLLAMA_.+|OPENAI_.+|ANTHROPIC_.+|LOCAL_OPENAI_.+|EMBEDDING_MODEL|WEAVIATE_.+|MILVUS_.+|KUBERNETES.*|SPECKIT_ROOT|TAILSCALE_SOCKET|OTEL)$/
 
 /** Flags of `roost up` -> key. */
 export const flags: Record<string, [key: keyof Config, kind: Kind]> = {

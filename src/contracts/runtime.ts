@@ -31,7 +31,12 @@ export type Observation = { name: string; jobId: string; attempt: number; at: nu
   | { type: 'output'; stream: 'stdout' | 'stderr'; bytes: Uint8Array; cursor: string }
   | { type: 'truncated'; stream: 'stdout' | 'stderr'; bytes: number; cursor: string }
   /** The work ended by itself or was ended; `cause` says when it was Roost that ended it. */
-  | { type: 'exited'; exitCode: number | null; signal: string | null; cause: 'deadline' | 'stopped' | 'out-of-memory' | null }
+  | {
+      type: 'exited'
+      exitCode: number | null
+      signal: string | null
+      cause: 'deadline' | 'stopped' | 'out-of-memory' | null
+    }
   /** It could not be started, and no copy of it ever ran. `retriable`: another try or node may do better. */
   | { type: 'start-failed'; code: string; message: string; retriable: boolean }
   /** Silent for now; nothing is decided. */

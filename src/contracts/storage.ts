@@ -55,7 +55,10 @@ export interface Transaction {
   readonly settings: SettingWriter
 }
 
-export interface Page<T> { items: T[]; cursor: string | null }
+export interface Page<T> {
+  items: T[]
+  cursor: string | null
+}
 
 export interface JobFilter {
   tenant?: string
@@ -69,7 +72,14 @@ export interface JobFilter {
 }
 
 /** What the queue in memory keeps of a job that has not ended. */
-export interface UnfinishedJob { id: string; tenant: string; state: JobState; priority: number; spec: JobSpec; notBefore: number | null }
+export interface UnfinishedJob {
+  id: string
+  tenant: string
+  state: JobState
+  priority: number
+  spec: JobSpec
+  notBefore: number | null
+}
 
 export interface JobReader {
   find(id: string): Promise<JobRecord | null>
@@ -86,7 +96,10 @@ export interface JobReader {
   countByState(): Promise<Record<JobState, number>>
 }
 
-export interface JobWriter extends Pick<JobReader, 'find' | 'findUnfinishedByName' | 'states' | 'listDependents'> {
+export interface JobWriter extends Pick<
+  JobReader,
+  'find' | 'findUnfinishedByName' | 'states' | 'listDependents'
+> {
   /** The hot statement. Throws `unique` where the id exists. */
   insert(job: JobRecord): Promise<void>
   /** Writes every changeable member of the job and upserts its attempts; `lastSeq` is owned by `events.append`. */
@@ -118,23 +131,44 @@ export interface EventWriter {
 }
 
 export interface Agent {
-  id: string; name: string; kind: 'node' | 'worker'; local: boolean
+  id: string
+  name: string
+  kind: 'node' | 'worker'
+  local: boolean
   state: 'ready' | 'draining' | 'drained' | 'unknown' | 'left'
   /** NodeStatus without the live parts, as JSON-able members. */
   facts: Record<string, unknown>
   seenAt: number
 }
-export interface AgentReader { find(id: string): Promise<Agent | null>; list(): Promise<Agent[]> }
-export interface AgentWriter { upsert(agent: Agent): Promise<void>; remove(id: string): Promise<void> }
+export interface AgentReader {
+  find(id: string): Promise<Agent | null>
+  list(): Promise<Agent[]>
+}
+export interface AgentWriter {
+  upsert(agent: Agent): Promise<void>
+  remove(id: string): Promise<void>
+}
 
 export interface AuditEntry {
-  seq: number; at: number; actor: string; tenant: string; action: string; subject: string; requestId: string | null
+  seq: number
+  at: number
+  actor: string
+  tenant: string
+  action: string
+  subject: string
+  requestId: string | null
   detail: Record<string, unknown>
-  previousHash: string; hash: string
+  previousHash: string
+  hash: string
 }
 export type AuditRecord = Omit<AuditEntry, 'seq' | 'previousHash' | 'hash'>
 export interface AuditReader {
-  list(filter: { tenant?: string; action?: string; limit: number; cursor?: string }): Promise<Page<AuditEntry>>
+  list(filter: {
+    tenant?: string
+    action?: string
+    limit: number
+    cursor?: string
+  }): Promise<Page<AuditEntry>>
   /** Walks the chain; the seq of the first entry that does not fit, or null. */
   verify(): Promise<{ entries: number; brokenAt: number | null }>
 }
@@ -142,10 +176,21 @@ export interface AuditReader {
  * Entries of one commit are chained as one: the records of all works of a group become the `detail.records` of one
  * entry where there are several, so that the chain costs one hash a commit.
  */
-export interface AuditWriter { append(record: AuditRecord): Promise<void> }
+export interface AuditWriter {
+  append(record: AuditRecord): Promise<void>
+}
 
-export interface IdempotencyRecord { tenant: string; key: string; bodyHash: string; jobId: string; response: string; createdAt: number }
-export interface IdempotencyReader { find(tenant: string, key: string): Promise<IdempotencyRecord | null> }
+export interface IdempotencyRecord {
+  tenant: string
+  key: string
+  bodyHash: string
+  jobId: string
+  response: string
+  createdAt: number
+}
+export interface IdempotencyReader {
+  find(tenant: string, key: string): Promise<IdempotencyRecord | null>
+}
 export interface IdempotencyWriter extends IdempotencyReader {
   /** Throws `unique` where the key exists. */
   insert(record: IdempotencyRecord): Promise<void>
@@ -153,16 +198,34 @@ export interface IdempotencyWriter extends IdempotencyReader {
 }
 
 export interface TokenRecord {
-  id: string; name: string; tenant: string; scopes: Scope[]
+  id: string
+  name: string
+  tenant: string
+  scopes: Scope[]
   /** SHA-256 of the token, hex. */
   hash: string
-  createdAt: number; expiresAt: number | null; revokedAt: number | null
+  createdAt: number
+  expiresAt: number | null
+  revokedAt: number | null
 }
-export interface TokenReader { findByHash(hash: string): Promise<TokenRecord | null>; list(): Promise<TokenRecord[]> }
-export interface TokenWriter { insert(token: TokenRecord): Promise<void>; revoke(id: string, at: number): Promise<boolean> }
+export interface TokenReader {
+  findByHash(hash: string): Promise<TokenRecord | null>
+  list(): Promise<TokenRecord[]>
+}
+export interface TokenWriter {
+  insert(token: TokenRecord): Promise<void>
+  revoke(id: string, at: number): Promise<boolean>
+}
 
-export interface Lease { name: string; holder: string; token: number; expiresAt: number }
-export interface LeaseReader { find(name: string): Promise<Lease | null> }
+export interface Lease {
+  name: string
+  holder: string
+  token: number
+  expiresAt: number
+}
+export interface LeaseReader {
+  find(name: string): Promise<Lease | null>
+}
 export interface LeaseWriter {
   /** Takes or renews the lease where it is free, over, or the holder's own; null where another holds it. `token` grows with each change of holder. */
   claim(name: string, holder: string, now: number, ttlMs: number): Promise<Lease | null>
@@ -170,15 +233,27 @@ export interface LeaseWriter {
 }
 
 /** A secret encrypted under the node's key file: `sealed` is base64 of nonce, tag and cipher text. */
-export interface SealedSecret { tenant: string; name: string; sealed: string; updatedAt: number }
+export interface SealedSecret {
+  tenant: string
+  name: string
+  sealed: string
+  updatedAt: number
+}
 export interface SecretReader {
   find(tenant: string, name: string): Promise<SealedSecret | null>
   list(tenant: string): Promise<Omit<SealedSecret, 'sealed'>[]>
 }
-export interface SecretWriter { put(secret: SealedSecret): Promise<void>; remove(tenant: string, name: string): Promise<boolean> }
+export interface SecretWriter {
+  put(secret: SealedSecret): Promise<void>
+  remove(tenant: string, name: string): Promise<boolean>
+}
 
 /** Small durable facts of this installation, such as its node id, `drain`, and `restored` in a backup. */
-export interface SettingReader { get(key: string): Promise<string | null> }
-export interface SettingWriter extends SettingReader { set(key: string, value: string | null): Promise<void> }
+export interface SettingReader {
+  get(key: string): Promise<string | null>
+}
+export interface SettingWriter extends SettingReader {
+  set(key: string, value: string | null): Promise<void>
+}
 
 export type { Attempt }

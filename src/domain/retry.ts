@@ -13,5 +13,8 @@ export function backoffMs(retry: Retry, attemptsMade: number, random: number): n
 
 /** Whether one more attempt may follow; `attemptsMade` counts those that count. */
 export function mayRetry(retry: Retry, cause: RetryCause, attemptsMade: number): boolean {
-  return attemptsMade < (retry.maxAttempts ?? 1) && (retry.on ?? ['failure', 'node-lost', 'timeout']).includes(cause)
+  return (
+    attemptsMade < (retry.maxAttempts ?? 1) &&
+    (retry.on ?? ['failure', 'node-lost', 'timeout']).includes(cause)
+  )
 }

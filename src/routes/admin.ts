@@ -10,24 +10,53 @@ import { nullable, ref } from '../schemas/ref.ts'
 import { NewToken, Token, TokenRequest } from '../schemas/token.ts'
 import { requesterOf } from './requester.ts'
 
-const SecretParams = Type.Object({ name: Type.String({ pattern: secretNamePattern }) }, { additionalProperties: false })
+const SecretParams = Type.Object(
+  { name: Type.String({ pattern: secretNamePattern }) },
+  { additionalProperties: false }
+)
 
 export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/tokens',
-    { config: { scope: 'admin' }, schema: { operationId: 'listTokens', tags: ['admin'], summary: 'Tokens, without their text', response: { 200: list(Token), ...problems(401, 403) } } },
+    {
+      config: { scope: 'admin' },
+      schema: {
+        operationId: 'listTokens',
+        tags: ['admin'],
+        summary: 'Tokens, without their text',
+        response: { 200: list(Token), ...problems(401, 403) }
+      }
+    },
     async () => ({ items: await app.auth.list(), cursor: null })
   )
   app.post(
     '/v1/tokens',
-    { config: { scope: 'admin' }, schema: { operationId: 'createToken', tags: ['admin'], summary: 'Make a token', body: ref(TokenRequest), response: { 201: ref(NewToken), ...problems(400, 401, 403, 415, 422, 503) } } },
+    {
+      config: { scope: 'admin' },
+      schema: {
+        operationId: 'createToken',
+        tags: ['admin'],
+        summary: 'Make a token',
+        body: ref(TokenRequest),
+        response: { 201: ref(NewToken), ...problems(400, 401, 403, 415, 422, 503) }
+      }
+    },
     async (request, reply) => reply.code(201).send(await app.auth.create(request.body))
   )
   app.delete(
     '/v1/tokens/:id',
     {
       config: { scope: 'admin' },
-      schema: { operationId: 'revokeToken', tags: ['admin'], summary: 'Revoke a token', params: Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) }, { additionalProperties: false }), response: { 204: Type.Null({ description: 'Revoked.' }), ...problems(401, 403, 404, 503) } }
+      schema: {
+        operationId: 'revokeToken',
+        tags: ['admin'],
+        summary: 'Revoke a token',
+        params: Type.Object(
+          { id: Type.String({ minLength: 1, maxLength: 64 }) },
+          { additionalProperties: false }
+        ),
+        response: { 204: Type.Null({ description: 'Revoked.' }), ...problems(401, 403, 404, 503) }
+      }
     },
     async (request, reply) => {
       await app.auth.revoke(request.params.id)
@@ -40,23 +69,52 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: { scope: 'write:jobs' },
       schema: {
-        operationId: 'listSecrets', tags: ['admin'], summary: 'Names of secrets, never their values',
+        operationId: 'listSecrets',
+        tags: ['admin'],
+        summary: 'Names of secrets, never their values',
         response: {
-          200: Type.Object({ items: Type.Array(Type.Object({ name: Type.String(), source: Type.String(), updatedAt: nullable(Type.String({ format: 'date-time' })) }, { additionalProperties: false })), cursor: Type.Null() }, { additionalProperties: false }),
+          200: Type.Object(
+            {
+              items: Type.Array(
+                Type.Object(
+                  {
+                    name: Type.String(),
+                    source: Type.String(),
+                    updatedAt: nullable(Type.String({ format: 'date-time' }))
+                  },
+                  { additionalProperties: false }
+                )
+              ),
+              cursor: Type.Null()
+            },
+            { additionalProperties: false }
+          ),
           ...problems(401, 403)
         }
       }
     },
-    async (request) => ({ items: await app.secrets.list(requesterOf(request).principal.tenant), cursor: null })
+    async (request) => ({
+      items: await app.secrets.list(requesterOf(request).principal.tenant),
+      cursor: null
+    })
   )
   app.put(
     '/v1/secrets/:name',
     {
       config: { scope: 'admin' },
       schema: {
-        operationId: 'setSecret', tags: ['admin'], summary: 'Set a secret', params: SecretParams,
-        body: Type.Object({ value: Type.String({ minLength: 1, maxLength: 131_072 }) }, { additionalProperties: false }),
-        response: { 204: Type.Null({ description: 'Stored, encrypted.' }), ...problems(400, 401, 403, 404, 415, 422, 503) }
+        operationId: 'setSecret',
+        tags: ['admin'],
+        summary: 'Set a secret',
+        params: SecretParams,
+        body: Type.Object(
+          { value: Type.String({ minLength: 1, maxLength: 131_072 }) },
+          { additionalProperties: false }
+        ),
+        response: {
+          204: Type.Null({ description: 'Stored, encrypted.' }),
+          ...problems(400, 401, 403, 404, 415, 422, 503)
+        }
       }
     },
     async (request, reply) => {
@@ -68,11 +126,18 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/v1/secrets/:name',
     {
       config: { scope: 'admin' },
-      schema: { operationId: 'removeSecret', tags: ['admin'], summary: 'Remove a secret', params: SecretParams, response: { 204: Type.Null({ description: 'Removed.' }), ...problems(401, 403, 404, 503) } }
+      schema: {
+        operationId: 'removeSecret',
+        tags: ['admin'],
+        summary: 'Remove a secret',
+        params: SecretParams,
+        response: { 204: Type.Null({ description: 'Removed.' }), ...problems(401, 403, 404, 503) }
+      }
     },
     async (request, reply) => {
       const removed = await app.secrets.remove(requesterOf(request).principal.tenant, request.params.name)
-      if (!removed) throw new RoostError('secret-not-found', `No stored secret is named ${request.params.name}`)
+      if (!removed)
+        throw new RoostError('secret-not-found', `No stored secret is named ${request.params.name}`)
       return reply.code(204).send(null)
     }
   )
@@ -82,9 +147,24 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: { scope: 'admin' },
       schema: {
-        operationId: 'backup', tags: ['admin'], summary: 'Copy the database into a file of this machine while everything goes on',
-        body: Type.Object({ file: Type.String({ minLength: 1, maxLength: 4096, pattern: '^/', description: 'An absolute path that does not exist yet.' }) }, { additionalProperties: false }),
-        response: { 201: Type.Object({ file: Type.String(), bytes: Type.Integer() }, { additionalProperties: false }), ...problems(400, 401, 403, 415, 422, 503) }
+        operationId: 'backup',
+        tags: ['admin'],
+        summary: 'Copy the database into a file of this machine while everything goes on',
+        body: Type.Object(
+          {
+            file: Type.String({
+              minLength: 1,
+              maxLength: 4096,
+              pattern: '^/',
+              description: 'An absolute path that does not exist yet.'
+            })
+          },
+          { additionalProperties: false }
+        ),
+        response: {
+          201: Type.Object({ file: Type.String(), bytes: Type.Integer() }, { additionalProperties: false }),
+          ...problems(400, 401, 403, 415, 422, 503)
+        }
       }
     },
     async (request, reply) => {

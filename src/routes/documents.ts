@@ -11,28 +11,62 @@ const anyObject = Type.Object({}, { additionalProperties: true })
 export const documentRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/openapi.json',
-    { config: { public: true }, schema: { operationId: 'getOpenapi', tags: ['documents'], summary: 'This document', response: { 200: anyObject } }, serializerCompiler: () => JSON.stringify },
+    {
+      config: { public: true },
+      schema: {
+        operationId: 'getOpenapi',
+        tags: ['documents'],
+        summary: 'This document',
+        response: { 200: anyObject }
+      },
+      serializerCompiler: () => JSON.stringify
+    },
     async () => app.swagger() as Record<string, unknown>
   )
   app.get(
     '/asyncapi.json',
-    { config: { public: true }, schema: { operationId: 'getAsyncapi', tags: ['documents'], summary: 'The stream as an AsyncAPI 3 document', response: { 200: anyObject } }, serializerCompiler: () => JSON.stringify },
+    {
+      config: { public: true },
+      schema: {
+        operationId: 'getAsyncapi',
+        tags: ['documents'],
+        summary: 'The stream as an AsyncAPI 3 document',
+        response: { 200: anyObject }
+      },
+      serializerCompiler: () => JSON.stringify
+    },
     async () => app.asyncApi() as Record<string, unknown>
   )
   app.get(
     '/docs/errors',
-    { config: { public: true }, schema: { operationId: 'getErrors', tags: ['documents'], summary: 'Every error code', response: { 200: { description: 'A page.', content: { 'text/html': { schema: Type.String() } } } } } },
+    {
+      config: { public: true },
+      schema: {
+        operationId: 'getErrors',
+        tags: ['documents'],
+        summary: 'Every error code',
+        response: { 200: { description: 'A page.', content: { 'text/html': { schema: Type.String() } } } }
+      }
+    },
     async (_request, reply) => reply.type('text/html; charset=utf-8').send(errorPage() as never)
   )
   app.get(
     '/metrics',
     {
       config: { scope: 'read:jobs' },
-      schema: { operationId: 'getMetrics', tags: ['documents'], summary: 'Prometheus metrics', response: { 200: { description: 'The exposition.', content: { 'text/plain': { schema: Type.String() } } }, ...problems(401, 403) } }
+      schema: {
+        operationId: 'getMetrics',
+        tags: ['documents'],
+        summary: 'Prometheus metrics',
+        response: {
+          200: { description: 'The exposition.', content: { 'text/plain': { schema: Type.String() } } },
+          ...problems(401, 403)
+        }
+      }
     },
     async (_request, reply) => {
       const { register } = app.metrics.client
-      return reply.type(register.contentType).send((await register.metrics()) as never)
+      return reply.type(register.contentType).send(await register.metrics())
     }
   )
 
@@ -41,11 +75,17 @@ export const documentRoutes: FastifyPluginAsyncTypebox = async (app) => {
     pages.addHook('onRoute', (route) => {
       route.config = { ...route.config, public: true }
     })
-    await pages.register(swaggerUi, { routePrefix: '/docs', uiConfig: { url: '/openapi.json', persistAuthorization: true } })
+    await pages.register(swaggerUi, {
+      routePrefix: '/docs',
+      uiConfig: { url: '/openapi.json', persistAuthorization: true }
+    })
   })
 }
 
 function errorPage(): string {
-  const rows = Object.entries(catalogue).map(([code, [status, title]]) => `<tr id="${code}"><td><code>${code}</code></td><td>${status}</td><td>${title}</td></tr>`)
+  const rows = Object.entries(catalogue).map(
+    ([code, [status, title]]) =>
+      `<tr id="${code}"><td><code>${code}</code></td><td>${status}</td><td>${title}</td></tr>`
+  )
   return `<!doctype html><meta charset="utf-8"><title>Roost: errors</title><style>body{font:16px system-ui;margin:2rem;max-width:50rem}td{padding:.3rem 1rem .3rem 0}tr:target{background:#ffd}</style><h1>Error codes</h1><p>Every error is <code>application/problem+json</code> (RFC 9457) with one of these codes.</p><table>${rows.join('')}</table>`
 }

@@ -9,8 +9,14 @@ import { problems } from '../schemas/list.ts'
 import { Health } from '../schemas/node.ts'
 import { ref } from '../schemas/ref.ts'
 
-const check = Type.Object({ name: Type.String(), ok: Type.Boolean(), message: Type.Union([Type.String(), Type.Null()]) }, { additionalProperties: false })
-const Readiness = Type.Object({ ready: Type.Boolean(), checks: Type.Optional(Type.Array(check)) }, { additionalProperties: false })
+const check = Type.Object(
+  { name: Type.String(), ok: Type.Boolean(), message: Type.Union([Type.String(), Type.Null()]) },
+  { additionalProperties: false }
+)
+const Readiness = Type.Object(
+  { ready: Type.Boolean(), checks: Type.Optional(Type.Array(check)) },
+  { additionalProperties: false }
+)
 
 export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -18,7 +24,9 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: { public: true },
       schema: {
-        operationId: 'getHealth', tags: ['health'], summary: 'How the node is; details with read:jobs',
+        operationId: 'getHealth',
+        tags: ['health'],
+        summary: 'How the node is; details with read:jobs',
         response: { 200: ref(Health), ...problems(421) }
       }
     },
@@ -30,8 +38,22 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (!storage.writable) reasons.push(storage.message ?? 'The storage takes no writes')
       if (jobs.paused !== null) reasons.push(jobs.paused)
       const summary: Health = {
-        status: !storage.writable ? 'degraded' : jobs.paused !== null ? 'paused' : jobs.draining ? 'draining' : 'ok',
-        node: { id, name, version, os, arch, labels, runtimes: app.runtimes.list().map((runtime) => runtime.name) }
+        status: !storage.writable
+          ? 'degraded'
+          : jobs.paused !== null
+            ? 'paused'
+            : jobs.draining
+              ? 'draining'
+              : 'ok',
+        node: {
+          id,
+          name,
+          version,
+          os,
+          arch,
+          labels,
+          runtimes: app.runtimes.list().map((runtime) => runtime.name)
+        }
       }
       if (!request.principal?.scopes.has('read:jobs')) return summary
       return {
@@ -51,7 +73,12 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/livez',
     {
       config: { public: true, anyHost: true },
-      schema: { operationId: 'getLive', tags: ['health'], summary: 'The process answers', response: { 200: Type.Object({ live: Type.Literal(true) }) } }
+      schema: {
+        operationId: 'getLive',
+        tags: ['health'],
+        summary: 'The process answers',
+        response: { 200: Type.Object({ live: Type.Literal(true) }) }
+      }
     },
     async () => ({ live: true as const })
   )
@@ -61,8 +88,13 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: { public: true, anyHost: true },
       schema: {
-        operationId: 'getReady', tags: ['health'], summary: 'The node takes jobs',
-        querystring: Type.Object({ verbose: Type.Optional(Type.Union([Type.Boolean(), Type.Literal('')])) }, { additionalProperties: false }),
+        operationId: 'getReady',
+        tags: ['health'],
+        summary: 'The node takes jobs',
+        querystring: Type.Object(
+          { verbose: Type.Optional(Type.Union([Type.Boolean(), Type.Literal('')])) },
+          { additionalProperties: false }
+        ),
         response: { 200: Readiness, 503: Readiness, ...problems(422) }
       }
     },
@@ -74,7 +106,12 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
         { name: 'scheduler', ok: !draining, message: draining ? 'The node is draining' : null }
       ]
       const ready = checks.every(({ ok }) => ok)
-      return reply.code(ready ? 200 : 503).send({ ready, ...(request.query.verbose === undefined || request.query.verbose === false ? {} : { checks }) })
+      return reply
+        .code(ready ? 200 : 503)
+        .send({
+          ready,
+          ...(request.query.verbose === undefined || request.query.verbose === false ? {} : { checks })
+        })
     }
   )
 }

@@ -17,21 +17,35 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: { scope: 'write:jobs' },
       schema: {
-        operationId: 'scheduleJob', tags: ['jobs'], summary: 'Accept a job',
-        description: 'The job is on disk before the reply. `Idempotency-Key` (quoted or bare) replays the first answer to the same body. With `dryRun` nothing is stored: the placement is explained.',
+        operationId: 'scheduleJob',
+        tags: ['jobs'],
+        summary: 'Accept a job',
+        description:
+          'The job is on disk before the reply. `Idempotency-Key` (quoted or bare) replays the first answer to the same body. With `dryRun` nothing is stored: the placement is explained.',
         querystring: Type.Object(
-          { dryRun: Type.Optional(Type.Boolean()), unique: Type.Optional(Type.Literal('name', { description: 'Refuse where an unfinished job has the same name.' })) },
+          {
+            dryRun: Type.Optional(Type.Boolean()),
+            unique: Type.Optional(
+              Type.Literal('name', { description: 'Refuse where an unfinished job has the same name.' })
+            )
+          },
           { additionalProperties: false }
         ),
         body: ref(JobSpec),
-        response: { 200: ref(Placement), 202: ref(Job), ...problems(400, 401, 403, 409, 413, 415, 422, 429, 503) }
+        response: {
+          200: ref(Placement),
+          202: ref(Job),
+          ...problems(400, 401, 403, 409, 413, 415, 422, 429, 503)
+        }
       }
     },
     async (request, reply) => {
       if (request.query.dryRun === true) return reply.code(200).send(app.scheduler.plan(request.body))
       const key = idempotencyKey(request.headers['idempotency-key'])
       const { job, replayed } = await app.scheduler.submit(request.body, {
-        ...requesterOf(request), uniqueName: request.query.unique === 'name', ...(key === undefined ? {} : { idempotencyKey: key })
+        ...requesterOf(request),
+        uniqueName: request.query.unique === 'name',
+        ...(key === undefined ? {} : { idempotencyKey: key })
       })
       if (replayed) reply.header('idempotency-replayed', 'true')
       return reply.code(202).header('location', `/v1/jobs/${job.id}`).send(job)
@@ -43,14 +57,33 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: { scope: 'read:jobs' },
       schema: {
-        operationId: 'listJobs', tags: ['jobs'], summary: 'List jobs, newest first',
+        operationId: 'listJobs',
+        tags: ['jobs'],
+        summary: 'List jobs, newest first',
         querystring: Type.Object(
           {
-            state: Type.Optional(Type.String({ pattern: `^(${jobStates.join('|')})(,(${jobStates.join('|')}))*$`, description: 'One state, or several with commas.' })),
-            label: Type.Optional(Type.String({ pattern: '^[^=,]+=[^,]*(,[^=,]+=[^,]*)*$', description: 'key=value, or several with commas: all must match.' })),
+            state: Type.Optional(
+              Type.String({
+                pattern: `^(${jobStates.join('|')})(,(${jobStates.join('|')}))*$`,
+                description: 'One state, or several with commas.'
+              })
+            ),
+            label: Type.Optional(
+              Type.String({
+                pattern: '^[^=,]+=[^,]*(,[^=,]+=[^,]*)*$',
+                description: 'key=value, or several with commas: all must match.'
+              })
+            ),
             name: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
-            tenant: Type.Optional(Type.String({ minLength: 1, maxLength: 63, description: 'Only the admin scope sees other tenants.' })),
-            limit, cursor
+            tenant: Type.Optional(
+              Type.String({
+                minLength: 1,
+                maxLength: 63,
+                description: 'Only the admin scope sees other tenants.'
+              })
+            ),
+            limit,
+            cursor
           },
           { additionalProperties: false }
         ),
@@ -61,8 +94,18 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { state, label, limit = 100, ...rest } = request.query
       return await app.scheduler.list(
         {
-          ...rest, limit, ...(state === undefined ? {} : { states: state.split(',') as JobState[] }),
-          ...(label === undefined ? {} : { labels: Object.fromEntries(label.split(',').map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)])) })
+          ...rest,
+          limit,
+          ...(state === undefined ? {} : { states: state.split(',') as JobState[] }),
+          ...(label === undefined
+            ? {}
+            : {
+                labels: Object.fromEntries(
+                  label
+                    .split(',')
+                    .map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)])
+                )
+              })
         },
         requesterOf(request).principal
       )
@@ -73,7 +116,13 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/v1/jobs/:id',
     {
       config: { scope: 'read:jobs' },
-      schema: { operationId: 'getJob', tags: ['jobs'], summary: 'One job, with why it waits', params: JobParams, response: { 200: ref(Job), ...problems(401, 403, 404) } }
+      schema: {
+        operationId: 'getJob',
+        tags: ['jobs'],
+        summary: 'One job, with why it waits',
+        params: JobParams,
+        response: { 200: ref(Job), ...problems(401, 403, 404) }
+      }
     },
     async (request) => await app.scheduler.get(request.params.id, requesterOf(request).principal)
   )
@@ -83,17 +132,25 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: { scope: 'write:jobs' },
       schema: {
-        operationId: 'cancelJob', tags: ['jobs'], summary: 'Cancel a job, or remove a finished one',
+        operationId: 'cancelJob',
+        tags: ['jobs'],
+        summary: 'Cancel a job, or remove a finished one',
         params: JobParams,
         querystring: Type.Object(
           {
-            purge: Type.Optional(Type.Boolean({ description: 'Removes a finished job with its log, for good: 204.' })),
+            purge: Type.Optional(
+              Type.Boolean({ description: 'Removes a finished job with its log, for good: 204.' })
+            ),
             reason: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
             gracePeriodSeconds: Type.Optional(Type.Number({ minimum: 0, maximum: 3600, default: 10 }))
           },
           { additionalProperties: false }
         ),
-        response: { 202: ref(Job), 204: Type.Null({ description: 'Removed.' }), ...problems(401, 403, 404, 409, 503) }
+        response: {
+          202: ref(Job),
+          204: Type.Null({ description: 'Removed.' }),
+          ...problems(401, 403, 404, 409, 503)
+        }
       }
     },
     async (request, reply) => {
@@ -102,7 +159,9 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         await app.scheduler.purge(request.params.id, requesterOf(request))
         return reply.code(204).send(null)
       }
-      return reply.code(202).send(await app.scheduler.cancel(request.params.id, requesterOf(request), reason, gracePeriodSeconds))
+      return reply
+        .code(202)
+        .send(await app.scheduler.cancel(request.params.id, requesterOf(request), reason, gracePeriodSeconds))
     }
   )
 
@@ -111,7 +170,10 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: { scope: 'write:jobs' },
       schema: {
-        operationId: 'rerunJob', tags: ['jobs'], summary: 'Run the same spec once more, as a job of its own', params: JobParams,
+        operationId: 'rerunJob',
+        tags: ['jobs'],
+        summary: 'Run the same spec once more, as a job of its own',
+        params: JobParams,
         response: { 202: ref(Job), ...problems(401, 403, 404, 422, 503) }
       }
     },
@@ -129,7 +191,9 @@ function idempotencyKey(header: string | string[] | undefined): string | undefin
   const key = /^"(.*)"$/.exec(text)?.[1] ?? text
   if (key.length === 0 || key.length > maxKeyLength || !/^[\x20-\x7e]+$/.test(key)) {
     const message = `must be 1 to ${maxKeyLength} printable ASCII characters; got ${key.length}`
-    throw new RoostError('invalid', `Idempotency-Key ${message}`, { errors: [{ in: 'header', pointer: '/idempotency-key', message }] })
+    throw new RoostError('invalid', `Idempotency-Key ${message}`, {
+      errors: [{ in: 'header', pointer: '/idempotency-key', message }]
+    })
   }
   return key
 }

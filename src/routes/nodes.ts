@@ -11,10 +11,22 @@ import { nullable, ref } from '../schemas/ref.ts'
 import { limit } from '../schemas/list.ts'
 import { requesterOf } from './requester.ts'
 
-const NodeParams = Type.Object({ id: Type.String({ pattern: '^[A-Za-z0-9._-]{1,128}$', description: 'A node id, its name, or `local`.' }) }, { additionalProperties: false })
+const NodeParams = Type.Object(
+  {
+    id: Type.String({ pattern: '^[A-Za-z0-9._-]{1,128}$', description: 'A node id, its name, or `local`.' })
+  },
+  { additionalProperties: false }
+)
 
 const QueueItem = Type.Object(
-  { position: Type.Integer(), jobId: Type.String(), priority: Type.Integer(), tenant: Type.String(), waitingFor: Type.Array(Type.String()), notBefore: nullable(Type.String()) },
+  {
+    position: Type.Integer(),
+    jobId: Type.String(),
+    priority: Type.Integer(),
+    tenant: Type.String(),
+    waitingFor: Type.Array(Type.String()),
+    notBefore: nullable(Type.String())
+  },
   { additionalProperties: false }
 )
 
@@ -22,18 +34,35 @@ export const nodeRoutes: FastifyPluginAsyncTypebox = async (app) => {
   function localStatus(): NodeStatus {
     const { running, draining } = app.scheduler.status()
     return {
-      ...app.node, state: draining ? (running === 0 ? 'drained' : 'draining') : 'ready', local: true, capacity: app.capacity.snapshot(),
-      runtimes: app.runtimes.list().map((runtime) => runtime.name), taskTypes: [...app.runtimes.taskTypes().keys()], seenAt: new Date(app.clock.now()).toISOString()
+      ...app.node,
+      state: draining ? (running === 0 ? 'drained' : 'draining') : 'ready',
+      local: true,
+      capacity: app.capacity.snapshot(),
+      runtimes: app.runtimes.list().map((runtime) => runtime.name),
+      taskTypes: [...app.runtimes.taskTypes().keys()],
+      seenAt: new Date(app.clock.now()).toISOString()
     }
   }
 
   function requireLocal(id: string): void {
-    if (id !== 'local' && id !== app.node.id && id !== app.node.name) throw new RoostError('node-not-found', `No node is named ${id}; this one is ${app.node.name} (${app.node.id})`)
+    if (id !== 'local' && id !== app.node.id && id !== app.node.name)
+      throw new RoostError(
+        'node-not-found',
+        `No node is named ${id}; this one is ${app.node.name} (${app.node.id})`
+      )
   }
 
   app.get(
     '/v1/nodes',
-    { config: { scope: 'read:jobs' }, schema: { operationId: 'listNodes', tags: ['nodes'], summary: 'Nodes in sight', response: { 200: list(NodeStatus), ...problems(401, 403) } } },
+    {
+      config: { scope: 'read:jobs' },
+      schema: {
+        operationId: 'listNodes',
+        tags: ['nodes'],
+        summary: 'Nodes in sight',
+        response: { 200: list(NodeStatus), ...problems(401, 403) }
+      }
+    },
     async () => ({ items: [localStatus()], cursor: null })
   )
 
@@ -41,7 +70,13 @@ export const nodeRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/v1/nodes/:id/drain',
     {
       config: { scope: 'admin' },
-      schema: { operationId: 'drainNode', tags: ['nodes'], summary: 'Take no more jobs; what runs may end', params: NodeParams, response: { 202: ref(NodeStatus), ...problems(401, 403, 404, 503) } }
+      schema: {
+        operationId: 'drainNode',
+        tags: ['nodes'],
+        summary: 'Take no more jobs; what runs may end',
+        params: NodeParams,
+        response: { 202: ref(NodeStatus), ...problems(401, 403, 404, 503) }
+      }
     },
     async (request, reply) => {
       requireLocal(request.params.id)
@@ -54,7 +89,13 @@ export const nodeRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/v1/nodes/:id/undrain',
     {
       config: { scope: 'admin' },
-      schema: { operationId: 'undrainNode', tags: ['nodes'], summary: 'Take jobs again; also after a restored backup', params: NodeParams, response: { 202: ref(NodeStatus), ...problems(401, 403, 404, 503) } }
+      schema: {
+        operationId: 'undrainNode',
+        tags: ['nodes'],
+        summary: 'Take jobs again; also after a restored backup',
+        params: NodeParams,
+        response: { 202: ref(NodeStatus), ...problems(401, 403, 404, 503) }
+      }
     },
     async (request, reply) => {
       requireLocal(request.params.id)
@@ -68,11 +109,22 @@ export const nodeRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: { scope: 'read:jobs' },
       schema: {
-        operationId: 'listQueue', tags: ['nodes'], summary: 'Waiting jobs, in the order in which they are tried',
+        operationId: 'listQueue',
+        tags: ['nodes'],
+        summary: 'Waiting jobs, in the order in which they are tried',
         querystring: Type.Object({ limit }, { additionalProperties: false }),
-        response: { 200: Type.Object({ items: Type.Array(QueueItem), cursor: Type.Null() }, { additionalProperties: false }), ...problems(401, 403, 422) }
+        response: {
+          200: Type.Object(
+            { items: Type.Array(QueueItem), cursor: Type.Null() },
+            { additionalProperties: false }
+          ),
+          ...problems(401, 403, 422)
+        }
       }
     },
-    async (request) => ({ items: app.scheduler.queue(requesterOf(request).principal, request.query.limit ?? 100), cursor: null })
+    async (request) => ({
+      items: app.scheduler.queue(requesterOf(request).principal, request.query.limit ?? 100),
+      cursor: null
+    })
   )
 }

@@ -14,11 +14,17 @@ export const podRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: { scope: 'read:jobs' },
       schema: {
-        operationId: 'listPods', tags: ['workloads'], summary: 'Workloads of every runtime',
+        operationId: 'listPods',
+        tags: ['workloads'],
+        summary: 'Workloads of every runtime',
         querystring: Type.Object(
           {
-            runtime: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })), node: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
-            jobId: Type.Optional(Type.String({ pattern: idPattern })), scope: Type.Optional(stringEnum(['local', 'mesh'] as const, { default: 'local' })), limit, cursor
+            runtime: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+            node: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+            jobId: Type.Optional(Type.String({ pattern: idPattern })),
+            scope: Type.Optional(stringEnum(['local', 'mesh'] as const, { default: 'local' })),
+            limit,
+            cursor
           },
           { additionalProperties: false }
         ),
@@ -29,8 +35,10 @@ export const podRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { runtime, node, jobId, limit = 100, cursor } = request.query
       const matching = (await app.scheduler.listPods(requesterOf(request))).filter(
         (pod) =>
-          (runtime === undefined || pod.runtime === runtime) && (jobId === undefined || pod.jobId === jobId) &&
-          (node === undefined || pod.node === node || node === 'local' || node === app.node.name) && (cursor === undefined || pod.name > cursor)
+          (runtime === undefined || pod.runtime === runtime) &&
+          (jobId === undefined || pod.jobId === jobId) &&
+          (node === undefined || pod.node === node || node === 'local' || node === app.node.name) &&
+          (cursor === undefined || pod.name > cursor)
       )
       const items = matching.slice(0, limit)
       return { items, cursor: matching.length > limit ? items.at(-1)!.name : null }
@@ -42,10 +50,13 @@ export const podRoutes: FastifyPluginAsyncTypebox = async (app) => {
     {
       config: { scope: 'write:jobs' },
       schema: {
-        operationId: 'evict', tags: ['workloads'], summary: 'End an attempt and put its job back into the queue',
+        operationId: 'evict',
+        tags: ['workloads'],
+        summary: 'End an attempt and put its job back into the queue',
         body: Type.Object(
           {
-            pod: Type.Optional(Type.String({ minLength: 1, maxLength: 253 })), namespace: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 63 }))),
+            pod: Type.Optional(Type.String({ minLength: 1, maxLength: 253 })),
+            namespace: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 63 }))),
             jobId: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
             reason: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
             gracePeriodSeconds: Type.Optional(Type.Number({ minimum: 0, maximum: 3600, default: 10 })),
@@ -54,7 +65,10 @@ export const podRoutes: FastifyPluginAsyncTypebox = async (app) => {
           { additionalProperties: false }
         ),
         response: {
-          202: Type.Object({ jobId: nullable(Type.String()), pod: nullable(Type.String()) }, { additionalProperties: false }),
+          202: Type.Object(
+            { jobId: nullable(Type.String()), pod: nullable(Type.String()) },
+            { additionalProperties: false }
+          ),
           ...problems(400, 401, 403, 404, 409, 415, 422, 429, 503)
         }
       }
@@ -63,7 +77,9 @@ export const podRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { pod, jobId } = request.body
       if ((pod === undefined) === (jobId === undefined)) {
         const message = 'give one of pod and jobId'
-        throw new RoostError('invalid', message, { errors: [{ in: 'body', pointer: pod === undefined ? '/jobId' : '/pod', message }] })
+        throw new RoostError('invalid', message, {
+          errors: [{ in: 'body', pointer: pod === undefined ? '/jobId' : '/pod', message }]
+        })
       }
       return reply.code(202).send(await app.scheduler.evict(request.body, requesterOf(request)))
     }

@@ -11,8 +11,16 @@ import { requesterOf } from './requester.ts'
 
 const StreamQuery = Type.Object(
   {
-    from: Type.Optional(Type.Integer({ minimum: 1, description: 'First seq wanted, inclusive; up to lastSeq + 1.' })),
-    tail: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000, description: 'Only the last N log frames, then what follows.' }))
+    from: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'First seq wanted, inclusive; up to lastSeq + 1.' })
+    ),
+    tail: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 1_000_000,
+        description: 'Only the last N log frames, then what follows.'
+      })
+    )
   },
   { additionalProperties: false }
 )
@@ -33,10 +41,18 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
     exposeHeadRoute: false,
     config: { scope: 'read:jobs' },
     schema: {
-      operationId: 'streamJob', tags: ['streams'], summary: "A job's log as a WebSocket of frames",
-      description: 'Replays from `from` (or the last `tail` log frames) and follows. After the last frame the server closes with 1000. Subprotocol roost.stream.v1; each message is one Frame. See /asyncapi.json.',
-      params: JobParams, querystring: StreamQuery,
-      response: { 101: Type.Null({ description: 'Switching to WebSocket.' }), 200: { ...ref(Frame), description: 'Each message of the WebSocket.' }, ...problems(401, 403, 404, 422, 426) }
+      operationId: 'streamJob',
+      tags: ['streams'],
+      summary: "A job's log as a WebSocket of frames",
+      description:
+        'Replays from `from` (or the last `tail` log frames) and follows. After the last frame the server closes with 1000. Subprotocol roost.stream.v1; each message is one Frame. See /asyncapi.json.',
+      params: JobParams,
+      querystring: StreamQuery,
+      response: {
+        101: Type.Null({ description: 'Switching to WebSocket.' }),
+        200: { ...ref(Frame), description: 'Each message of the WebSocket.' },
+        ...problems(401, 403, 404, 422, 426)
+      }
     },
     // Everything that can be refused is refused before the upgrade.
     preHandler: async (request) => {
@@ -45,7 +61,11 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
       request.streamStart = { from, finished: job.finishedAt !== null && from > lastSeq }
     },
     handler: async () => {
-      throw new RoostError('upgrade-required', 'Open this path as a WebSocket; over plain HTTP take /v1/jobs/{id}/events', { headers: { upgrade: 'websocket', connection: 'Upgrade' } })
+      throw new RoostError(
+        'upgrade-required',
+        'Open this path as a WebSocket; over plain HTTP take /v1/jobs/{id}/events',
+        { headers: { upgrade: 'websocket', connection: 'Upgrade' } }
+      )
     },
     wsHandler: (socket, request) => {
       const { from, finished } = request.streamStart!
@@ -59,10 +79,21 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
       config: { scope: 'read:jobs' },
       exposeHeadRoute: false,
       schema: {
-        operationId: 'followJob', tags: ['streams'], summary: "A job's log as server-sent events",
-        description: 'The same frames; the id of each event is its seq. `Last-Event-ID` goes on behind it; 204 where that was the last frame.',
-        params: JobParams, querystring: StreamQuery,
-        response: { 200: { description: 'Events, each with one Frame as data.', content: { 'text/event-stream': { schema: ref(Frame) } } }, 204: Type.Null({ description: 'Nothing will follow.' }), ...problems(401, 403, 404, 422) }
+        operationId: 'followJob',
+        tags: ['streams'],
+        summary: "A job's log as server-sent events",
+        description:
+          'The same frames; the id of each event is its seq. `Last-Event-ID` goes on behind it; 204 where that was the last frame.',
+        params: JobParams,
+        querystring: StreamQuery,
+        response: {
+          200: {
+            description: 'Events, each with one Frame as data.',
+            content: { 'text/event-stream': { schema: ref(Frame) } }
+          },
+          204: Type.Null({ description: 'Nothing will follow.' }),
+          ...problems(401, 403, 404, 422)
+        }
       }
     },
     async (request, reply) => {
@@ -71,13 +102,22 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const lastEventId = header === undefined || header === '' ? null : String(header)
       if (lastEventId !== null && !/^\d{1,15}$/.test(lastEventId)) {
         const message = `must be the seq of a frame; got ${JSON.stringify(lastEventId.slice(0, 40))}`
-        throw new RoostError('invalid', `Last-Event-ID ${message}`, { errors: [{ in: 'header', pointer: '/last-event-id', message }] })
+        throw new RoostError('invalid', `Last-Event-ID ${message}`, {
+          errors: [{ in: 'header', pointer: '/last-event-id', message }]
+        })
       }
-      const { from, lastSeq } = await app.stream.startOf(job.id, lastEventId === null ? request.query : { from: Number(lastEventId) + 1 })
+      const { from, lastSeq } = await app.stream.startOf(
+        job.id,
+        lastEventId === null ? request.query : { from: Number(lastEventId) + 1 }
+      )
       if (job.finishedAt !== null && from > lastSeq) return reply.code(204).send(null)
       return reply
-        .headers({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
-        .send(app.stream.events(job.id, from, goneSignal(reply)) as never)
+        .headers({
+          'content-type': 'text/event-stream; charset=utf-8',
+          'cache-control': 'no-store',
+          'x-accel-buffering': 'no'
+        })
+        .send(app.stream.events(job.id, from, goneSignal(reply)))
     }
   )
 
@@ -87,26 +127,43 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
       config: { scope: 'read:jobs' },
       exposeHeadRoute: false,
       schema: {
-        operationId: 'readJobLogs', tags: ['streams'], summary: 'What a job printed, as plain text',
+        operationId: 'readJobLogs',
+        tags: ['streams'],
+        summary: 'What a job printed, as plain text',
         params: JobParams,
         querystring: Type.Object(
           {
             follow: Type.Optional(Type.Boolean()),
-            tail: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000, description: 'Only the last N lines.' })),
+            tail: Type.Optional(
+              Type.Integer({ minimum: 0, maximum: 1_000_000, description: 'Only the last N lines.' })
+            ),
             attempt: Type.Optional(Type.Integer({ minimum: 1 }))
           },
           { additionalProperties: false }
         ),
-        response: { 200: { description: 'stdout and stderr as they came.', content: { 'text/plain': { schema: Type.String() } } }, ...problems(401, 403, 404, 422) }
+        response: {
+          200: {
+            description: 'stdout and stderr as they came.',
+            content: { 'text/plain': { schema: Type.String() } }
+          },
+          ...problems(401, 403, 404, 422)
+        }
       }
     },
     async (request, reply) => {
       const { follow = false, tail, attempt } = request.query
       const job = await app.scheduler.get(request.params.id, requesterOf(request).principal)
-      const start = tail === undefined ? { from: 1, skipBytes: 0 } : await app.stream.lineStart(job.id, tail, attempt)
+      const start =
+        tail === undefined ? { from: 1, skipBytes: 0 } : await app.stream.lineStart(job.id, tail, attempt)
       return reply
         .headers({ 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' })
-        .send(app.stream.text(job.id, { follow, ...start, ...(attempt === undefined ? {} : { attempt }) }, goneSignal(reply)) as never)
+        .send(
+          app.stream.text(
+            job.id,
+            { follow, ...start, ...(attempt === undefined ? {} : { attempt }) },
+            goneSignal(reply)
+          )
+        )
     }
   )
 }

@@ -7,25 +7,50 @@ export type JobState = (typeof jobStates)[number]
 export const JobState = stringEnum(jobStates, { $id: 'JobState' })
 
 export const attemptStates = [
-  'reserved', 'starting', 'running', 'unknown', 'succeeded', 'failed', 'evicted', 'cancelled', 'lost'
+  'reserved',
+  'starting',
+  'running',
+  'unknown',
+  'succeeded',
+  'failed',
+  'evicted',
+  'cancelled',
+  'lost'
 ] as const
 export type AttemptState = (typeof attemptStates)[number]
 export const AttemptState = stringEnum(attemptStates, { $id: 'AttemptState' })
 
-export const scopes = ['read:jobs', 'write:jobs', 'llm:invoke', 'context:read', 'context:write', 'admin'] as const
+export const scopes = [
+  'read:jobs',
+  'write:jobs',
+  'llm:invoke',
+  'context:read',
+  'context:write',
+  'admin'
+] as const
 export type Scope = (typeof scopes)[number]
 export const Scope = stringEnum(scopes, { $id: 'Scope' })
 
 // A union type with its own bounds gives one clear message each; `anyOf` would give three vague ones.
 const cpu = Type.Unsafe<number | string>({
-  type: ['number', 'string'], minimum: 0, maximum: 100_000, pattern: '^[0-9]{1,6}(\\.[0-9]{1,3}|m)?$',
+  type: ['number', 'string'],
+  minimum: 0,
+  maximum: 100_000,
+  pattern: '^[0-9]{1,6}(\\.[0-9]{1,3}|m)?$',
   description: 'Cores: 0.5, "0.5" or "500m".'
 })
 const memory = Type.Unsafe<number | string>({
-  type: ['integer', 'string'], minimum: 0, maximum: 2 ** 50, pattern: '^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$',
+  type: ['integer', 'string'],
+  minimum: 0,
+  maximum: 2 ** 50,
+  pattern: '^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$',
   description: 'Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T.'
 })
-const gpu = Type.Integer({ minimum: 0, maximum: 1024, description: 'Whole GPUs; two jobs never share one unasked.' })
+const gpu = Type.Integer({
+  minimum: 0,
+  maximum: 1024,
+  description: 'Whole GPUs; two jobs never share one unasked.'
+})
 
 export const Resources = Type.Object(
   {
@@ -33,13 +58,21 @@ export const Resources = Type.Object(
     memory: Type.Optional(Type.Unsafe<number | string>({ ...memory, default: '64Mi' })),
     gpu: Type.Optional({ ...gpu, default: 0 })
   },
-  { $id: 'Resources', additionalProperties: false, description: 'Requests, for placement. Hard limits come from `limits`.' }
+  {
+    $id: 'Resources',
+    additionalProperties: false,
+    description: 'Requests, for placement. Hard limits come from `limits`.'
+  }
 )
 export type Resources = Static<typeof Resources>
 
 export const Limits = Type.Object(
   { cpu: Type.Optional(cpu), memory: Type.Optional(memory), gpu: Type.Optional(gpu) },
-  { $id: 'Limits', additionalProperties: false, description: 'Hard limits, by cgroup v2 or v1 where the node may set them.' }
+  {
+    $id: 'Limits',
+    additionalProperties: false,
+    description: 'Hard limits, by cgroup v2 or v1 where the node may set them.'
+  }
 )
 export type Limits = Static<typeof Limits>
 
@@ -48,9 +81,24 @@ const argument = Type.String({ maxLength: 131_072 })
 export const ProcessTask = Type.Object(
   {
     type: Type.Literal('process'),
-    command: Type.Array(argument, { minItems: 1, maxItems: 4096, description: 'The program and its arguments; no shell is added.' }),
-    cwd: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 4096, pattern: '^/', description: 'Absolute path; without it the job gets a folder of its own.' }))),
-    stdin: Type.Optional(nullable(Type.String({ description: 'Text given to the program as standard input.' })))
+    command: Type.Array(argument, {
+      minItems: 1,
+      maxItems: 4096,
+      description: 'The program and its arguments; no shell is added.'
+    }),
+    cwd: Type.Optional(
+      nullable(
+        Type.String({
+          minLength: 1,
+          maxLength: 4096,
+          pattern: '^/',
+          description: 'Absolute path; without it the job gets a folder of its own.'
+        })
+      )
+    ),
+    stdin: Type.Optional(
+      nullable(Type.String({ description: 'Text given to the program as standard input.' }))
+    )
   },
   { $id: 'ProcessTask', additionalProperties: false }
 )
@@ -71,7 +119,10 @@ export const LlmTask = Type.Object(
     type: Type.Literal('llm'),
     model: Type.String({ minLength: 1, maxLength: 256 }),
     messages: Type.Array(
-      Type.Object({ role: stringEnum(['system', 'user', 'assistant', 'tool'] as const), content: Type.String() }, { additionalProperties: false }),
+      Type.Object(
+        { role: stringEnum(['system', 'user', 'assistant', 'tool'] as const), content: Type.String() },
+        { additionalProperties: false }
+      ),
       { minItems: 1, maxItems: 10_000 }
     ),
     options: Type.Optional(Type.Record(Type.String(), Type.Unknown()))
@@ -81,11 +132,18 @@ export const LlmTask = Type.Object(
 
 // Runtimes of plugins bring task types of their own; the slash keeps them apart from Roost's, present and to come.
 export const ExtensionTask = Type.Object(
-  { type: Type.String({ pattern: '^[a-z0-9-]{1,40}/[a-z0-9-]{1,40}$', description: 'plugin/kind, checked by the runtime that takes it.' }) },
+  {
+    type: Type.String({
+      pattern: '^[a-z0-9-]{1,40}/[a-z0-9-]{1,40}$',
+      description: 'plugin/kind, checked by the runtime that takes it.'
+    })
+  },
   { $id: 'ExtensionTask', additionalProperties: true }
 )
 
-export const Task = Type.Union([ref(ProcessTask), ref(ContainerTask), ref(LlmTask), ref(ExtensionTask)], { $id: 'Task' })
+export const Task = Type.Union([ref(ProcessTask), ref(ContainerTask), ref(LlmTask), ref(ExtensionTask)], {
+  $id: 'Task'
+})
 export type Task = Static<typeof Task>
 
 export const constraintOperators = ['In', 'NotIn', 'Exists', 'DoesNotExist', 'Gt', 'Lt'] as const
@@ -113,22 +171,39 @@ export const Retry = Type.Object(
 export type Retry = Static<typeof Retry>
 
 const labelMap = (valueLength: number) =>
-  Type.Record(Type.String({ pattern: '^[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$' }), Type.String({ maxLength: valueLength }), { additionalProperties: false, maxProperties: 256 })
+  Type.Record(
+    Type.String({ pattern: '^[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$' }),
+    Type.String({ maxLength: valueLength }),
+    { additionalProperties: false, maxProperties: 256 }
+  )
 
 export const idPattern = '^[0-9a-hjkmnp-tv-z]{26}$'
-export const JobId = Type.String({ $id: 'JobId', pattern: idPattern, description: 'Time-ordered, lower-case, safe in a DNS label.' })
+export const JobId = Type.String({
+  $id: 'JobId',
+  pattern: idPattern,
+  description: 'Time-ordered, lower-case, safe in a DNS label.'
+})
 
 const environmentName = '^[A-Za-z_][A-Za-z0-9_]{0,255}$'
 export const secretNamePattern = '^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$'
 
 export const JobSpec = Type.Object(
   {
-    name: Type.Optional(Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', description: 'A DNS label.' })),
+    name: Type.Optional(
+      Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', description: 'A DNS label.' })
+    ),
     task: ref(Task),
-    env: Type.Optional(Type.Record(Type.String({ pattern: environmentName }), Type.String({ maxLength: 131_072 }), { additionalProperties: false, maxProperties: 1024 })),
+    env: Type.Optional(
+      Type.Record(Type.String({ pattern: environmentName }), Type.String({ maxLength: 131_072 }), {
+        additionalProperties: false,
+        maxProperties: 1024
+      })
+    ),
     secrets: Type.Optional(
       Type.Record(Type.String({ pattern: environmentName }), Type.String({ pattern: secretNamePattern }), {
-        additionalProperties: false, maxProperties: 256, description: 'Environment name -> name of a secret. Values are never stored with the job.'
+        additionalProperties: false,
+        maxProperties: 256,
+        description: 'Environment name -> name of a secret. Values are never stored with the job.'
       })
     ),
     resources: Type.Optional({ ...ref(Resources), default: {} }),
@@ -138,21 +213,33 @@ export const JobSpec = Type.Object(
     placement: Type.Optional(
       Type.Object(
         {
-          locality: Type.Optional(stringEnum(['prefer-local', 'local-only', 'any'] as const, { default: 'prefer-local' })),
+          locality: Type.Optional(
+            stringEnum(['prefer-local', 'local-only', 'any'] as const, { default: 'prefer-local' })
+          ),
           node: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 128 })))
         },
         { additionalProperties: false }
       )
     ),
-    priority: Type.Optional(Type.Integer({ minimum: 0, maximum: 100, default: 50, description: 'Larger first.' })),
+    priority: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 100, default: 50, description: 'Larger first.' })
+    ),
     timeoutSeconds: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 31_536_000, default: 3600 })),
     retry: Type.Optional({ ...ref(Retry), default: {} }),
-    onNodeLoss: Type.Optional(stringEnum(['wait', 'restart', 'fail'] as const, { description: 'Default: wait; restart where retry.maxAttempts is above 1.' })),
-    dependsOn: Type.Optional(Type.Array(Type.String({ pattern: idPattern }), { maxItems: 1000, uniqueItems: true })),
+    onNodeLoss: Type.Optional(
+      stringEnum(['wait', 'restart', 'fail'] as const, {
+        description: 'Default: wait; restart where retry.maxAttempts is above 1.'
+      })
+    ),
+    dependsOn: Type.Optional(
+      Type.Array(Type.String({ pattern: idPattern }), { maxItems: 1000, uniqueItems: true })
+    ),
     workspace: Type.Optional(Type.String({ pattern: '^sha256:[0-9a-f]{64}$' })),
     outputs: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 1024 }), { maxItems: 256 })),
     preemptible: Type.Optional(Type.Boolean({ default: false })),
-    ttlSecondsAfterFinished: Type.Optional(Type.Integer({ minimum: 0, maximum: 315_360_000, default: 604_800 }))
+    ttlSecondsAfterFinished: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 315_360_000, default: 604_800 })
+    )
   },
   { $id: 'JobSpec', additionalProperties: false }
 )
@@ -166,7 +253,9 @@ export const Attempt = Type.Object(
     state: ref(AttemptState),
     node: Type.String(),
     runtime: Type.String(),
-    pod: nullable(Type.String({ description: 'The name of the workload in its runtime: roost-<job id>-<attempt>.' })),
+    pod: nullable(
+      Type.String({ description: 'The name of the workload in its runtime: roost-<job id>-<attempt>.' })
+    ),
     exitCode: nullable(Type.Integer()),
     signal: nullable(Type.String()),
     reason: nullable(Type.String()),

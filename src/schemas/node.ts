@@ -14,8 +14,11 @@ const amount = (unit: string) =>
 
 export const Gpu = Type.Object(
   {
-    index: Type.Integer({ minimum: 0 }), id: Type.String(), name: Type.String(),
-    memoryBytes: Type.Integer({ minimum: 0 }), jobId: nullable(Type.String())
+    index: Type.Integer({ minimum: 0 }),
+    id: Type.String(),
+    name: Type.String(),
+    memoryBytes: Type.Integer({ minimum: 0 }),
+    jobId: nullable(Type.String())
   },
   { $id: 'Gpu', additionalProperties: false }
 )
@@ -38,7 +41,11 @@ export type Capacity = Static<typeof Capacity>
 export const nodeStates = ['ready', 'draining', 'drained', 'unknown', 'left'] as const
 export const NodeStatus = Type.Object(
   {
-    id: Type.String(), name: Type.String(), version: Type.String(), os: Type.String(), arch: Type.String(),
+    id: Type.String(),
+    name: Type.String(),
+    version: Type.String(),
+    os: Type.String(),
+    arch: Type.String(),
     state: stringEnum(nodeStates),
     labels: Type.Record(Type.String(), Type.String()),
     runtimes: Type.Array(Type.String()),
@@ -56,21 +63,47 @@ export const Health = Type.Object(
     status: stringEnum(['ok', 'degraded', 'draining', 'paused'] as const),
     node: Type.Object(
       {
-        id: Type.String(), name: Type.String(), version: Type.String(), os: Type.String(), arch: Type.String(),
-        labels: Type.Record(Type.String(), Type.String()), runtimes: Type.Array(Type.String())
+        id: Type.String(),
+        name: Type.String(),
+        version: Type.String(),
+        os: Type.String(),
+        arch: Type.String(),
+        labels: Type.Record(Type.String(), Type.String()),
+        runtimes: Type.Array(Type.String())
       },
       { additionalProperties: false }
     ),
-    reasons: Type.Optional(Type.Array(Type.String(), { description: 'Why the status is not ok, and what to do.' })),
+    reasons: Type.Optional(
+      Type.Array(Type.String(), { description: 'Why the status is not ok, and what to do.' })
+    ),
     // The members below need read:jobs; without it they are left out.
     capacity: Type.Optional(ref(Capacity)),
-    limits: Type.Optional(Type.String({ description: 'How hard limits are set here: cgroup-v2, cgroup-v1, or none with the reason.' })),
-    queue: Type.Optional(Type.Object({ depth: Type.Integer(), oldestSeconds: Type.Number() }, { additionalProperties: false })),
-    peers: Type.Optional(Type.Object({ alive: Type.Integer(), suspect: Type.Integer(), dead: Type.Integer() }, { additionalProperties: false })),
-    providers: Type.Optional(Type.Array(Type.Object({ name: Type.String(), state: Type.String() }, { additionalProperties: false }))),
+    limits: Type.Optional(
+      Type.String({
+        description: 'How hard limits are set here: cgroup-v2, cgroup-v1, or none with the reason.'
+      })
+    ),
+    queue: Type.Optional(
+      Type.Object({ depth: Type.Integer(), oldestSeconds: Type.Number() }, { additionalProperties: false })
+    ),
+    peers: Type.Optional(
+      Type.Object(
+        { alive: Type.Integer(), suspect: Type.Integer(), dead: Type.Integer() },
+        { additionalProperties: false }
+      )
+    ),
+    providers: Type.Optional(
+      Type.Array(Type.Object({ name: Type.String(), state: Type.String() }, { additionalProperties: false }))
+    ),
     storage: Type.Optional(
       Type.Object(
-        { dialect: Type.String(), writable: Type.Boolean(), schemaVersion: Type.Integer(), bytes: nullable(Type.Integer()), message: nullable(Type.String()) },
+        {
+          dialect: Type.String(),
+          writable: Type.Boolean(),
+          schemaVersion: Type.Integer(),
+          bytes: nullable(Type.Integer()),
+          message: nullable(Type.String())
+        },
         { additionalProperties: false }
       )
     )
@@ -81,10 +114,19 @@ export type Health = Static<typeof Health>
 
 export const Pod = Type.Object(
   {
-    name: Type.String(), namespace: nullable(Type.String()), node: Type.String(), runtime: Type.String(), phase: Type.String(),
-    jobId: nullable(Type.String()), attempt: nullable(Type.Integer()), startedAt: nullable(Type.String({ format: 'date-time' })),
+    name: Type.String(),
+    namespace: nullable(Type.String()),
+    node: Type.String(),
+    runtime: Type.String(),
+    phase: Type.String(),
+    jobId: nullable(Type.String()),
+    attempt: nullable(Type.Integer()),
+    startedAt: nullable(Type.String({ format: 'date-time' })),
     restarts: Type.Integer(),
-    resources: Type.Object({ cpu: Type.Number(), memory: Type.Number(), gpu: Type.Number() }, { additionalProperties: false })
+    resources: Type.Object(
+      { cpu: Type.Number(), memory: Type.Number(), gpu: Type.Number() },
+      { additionalProperties: false }
+    )
   },
   { $id: 'Pod', additionalProperties: false, description: 'A workload of any runtime.' }
 )

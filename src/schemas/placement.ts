@@ -3,12 +3,17 @@ import { nullable } from './ref.ts'
 
 export const Placement = Type.Object(
   {
-    choice: nullable(Type.String({ description: 'Id of the node chosen; null where none can take the job now.' })),
+    choice: nullable(
+      Type.String({ description: 'Id of the node chosen; null where none can take the job now.' })
+    ),
     candidates: Type.Array(
       Type.Object(
         {
-          node: Type.String(), name: Type.String(), runtime: Type.String(),
-          score: Type.Number(), scores: Type.Record(Type.String(), Type.Number())
+          node: Type.String(),
+          name: Type.String(),
+          runtime: Type.String(),
+          score: Type.Number(),
+          scores: Type.Record(Type.String(), Type.Number())
         },
         { additionalProperties: false }
       ),
@@ -17,13 +22,19 @@ export const Placement = Type.Object(
     filtered: Type.Array(
       Type.Object(
         {
-          node: Type.String(), name: Type.String(),
+          node: Type.String(),
+          name: Type.String(),
           reasons: Type.Array(
             Type.Object(
               {
-                code: Type.String({ description: 'insufficient-cpu, insufficient-memory, insufficient-gpu, no-slot, constraint, no-runtime, node, draining, locality, …' }),
+                code: Type.String({
+                  description:
+                    'insufficient-cpu, insufficient-memory, insufficient-gpu, no-slot, constraint, no-runtime, node, draining, locality, …'
+                }),
                 message: Type.String(),
-                permanent: Type.Boolean({ description: 'True where waiting will not help: this node can never take the job as it is.' })
+                permanent: Type.Boolean({
+                  description: 'True where waiting will not help: this node can never take the job as it is.'
+                })
               },
               { additionalProperties: false }
             )

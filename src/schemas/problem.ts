@@ -14,7 +14,9 @@ export const Problem = Type.Object(
       Type.Array(
         Type.Object(
           {
-            pointer: Type.String({ description: 'JSON pointer to the field at fault, within the part named by `in`.' }),
+            pointer: Type.String({
+              description: 'JSON pointer to the field at fault, within the part named by `in`.'
+            }),
             in: stringEnum(['body', 'query', 'path', 'header'] as const),
             message: Type.String()
           },

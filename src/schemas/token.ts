@@ -13,8 +13,12 @@ export interface Principal {
 
 export const Token = Type.Object(
   {
-    id: Type.String(), name: Type.String(), tenant: Type.String(), scopes: Type.Array(ref(Scope)),
-    createdAt: Type.String({ format: 'date-time' }), expiresAt: nullable(Type.String({ format: 'date-time' })),
+    id: Type.String(),
+    name: Type.String(),
+    tenant: Type.String(),
+    scopes: Type.Array(ref(Scope)),
+    createdAt: Type.String({ format: 'date-time' }),
+    expiresAt: nullable(Type.String({ format: 'date-time' })),
     revokedAt: nullable(Type.String({ format: 'date-time' }))
   },
   { $id: 'Token', additionalProperties: false }
@@ -25,7 +29,9 @@ export const TokenRequest = Type.Object(
   {
     name: Type.String({ minLength: 1, maxLength: 128 }),
     scopes: Type.Array(ref(Scope), { minItems: 1, uniqueItems: true }),
-    tenant: Type.Optional(Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', default: 'default' })),
+    tenant: Type.Optional(
+      Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', default: 'default' })
+    ),
     expiresInSeconds: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: 315_360_000 })))
   },
   { $id: 'TokenRequest', additionalProperties: false }

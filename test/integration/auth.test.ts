@@ -6,7 +6,9 @@ import { scopes, type Scope } from '../../src/schemas/job.ts'
 import type { TokenRequest } from '../../src/schemas/token.ts'
 
 type App = Awaited<ReturnType<typeof build>>
-interface Operation { security?: { bearer?: Scope[] }[] }
+interface Operation {
+  security?: { bearer?: Scope[] }[]
+}
 
 async function tokenFor(app: App, request: TokenRequest): Promise<string> {
   return (await app.auth.create(request)).token
@@ -14,34 +16,39 @@ async function tokenFor(app: App, request: TokenRequest): Promise<string> {
 
 const as = (token: string) => ({ authorization: `Bearer ${token}`, host: 'localhost' })
 
-await t.test('every route of the document: no token, a wrong one, the wrong scope, the right scope', async (t) => {
-  const app = await build(t, { process: 'off' })
-  await app.ready()
-  const paths = (app.swagger() as unknown as { paths: Record<string, Record<string, Operation>> }).paths
-  const tokens = new Map<Scope, string>()
-  for (const scope of scopes) tokens.set(scope, await tokenFor(app, { name: scope, scopes: [scope] }))
-  let operations = 0
-  for (const [path, methods] of Object.entries(paths)) {
-    for (const [method, operation] of Object.entries(methods)) {
-      operations++
-      const url = path.replaceAll(/\{[^}]+\}/g, '01hzzzzzzzzzzzzzzzzzzzzzzz')
-      const ask = async (headers: Record<string, string>) => (await app.inject({ method: method.toUpperCase() as 'GET', url, headers })).statusCode
-      const scope = operation.security?.[0]?.bearer?.[0]
-      if (scope === undefined) {
-        t.not([401, 403].includes(await ask({ host: 'localhost' })), true, `${method} ${path} is public`)
-        continue
-      }
-      t.equal(await ask({ host: 'localhost' }), 401, `${method} ${path} without a token`)
-      t.equal(await ask(as('roost_nonsense')), 401, `${method} ${path} with an unknown token`)
-      for (const other of scopes) {
-        const status = await ask(as(tokens.get(other)!))
-        if (other === scope) t.not([401, 403].includes(status), true, `${method} ${path} with ${scope}: ${status}`)
-        else t.equal(status, 403, `${method} ${path} with ${other}`)
+await t.test(
+  'every route of the document: no token, a wrong one, the wrong scope, the right scope',
+  async (t) => {
+    const app = await build(t, { process: 'off' })
+    await app.ready()
+    const paths = (app.swagger() as unknown as { paths: Record<string, Record<string, Operation>> }).paths
+    const tokens = new Map<Scope, string>()
+    for (const scope of scopes) tokens.set(scope, await tokenFor(app, { name: scope, scopes: [scope] }))
+    let operations = 0
+    for (const [path, methods] of Object.entries(paths)) {
+      for (const [method, operation] of Object.entries(methods)) {
+        operations++
+        const url = path.replaceAll(/\{[^}]+\}/g, '01hzzzzzzzzzzzzzzzzzzzzzzz')
+        const ask = async (headers: Record<string, string>) =>
+          (await app.inject({ method: method.toUpperCase() as 'GET', url, headers })).statusCode
+        const scope = operation.security?.[0]?.bearer?.[0]
+        if (scope === undefined) {
+          t.not([401, 403].includes(await ask({ host: 'localhost' })), true, `${method} ${path} is public`)
+          continue
+        }
+        t.equal(await ask({ host: 'localhost' }), 401, `${method} ${path} without a token`)
+        t.equal(await ask(as('roost_nonsense')), 401, `${method} ${path} with an unknown token`)
+        for (const other of scopes) {
+          const status = await ask(as(tokens.get(other)!))
+          if (other === scope)
+            t.not([401, 403].includes(status), true, `${method} ${path} with ${scope}: ${status}`)
+          else t.equal(status, 403, `${method} ${path} with ${other}`)
+        }
       }
     }
+    t.ok(operations > 20, 'the document has the routes')
   }
-  t.ok(operations > 20, 'the document has the routes')
-})
+)
 
 await t.test('a route without a scope stops the start', async (t) => {
   const app = await build(t, { process: 'off' })
@@ -52,7 +59,8 @@ await t.test('a route without a scope stops the start', async (t) => {
 await t.test('tokens', async (t) => {
   const app = await build(t, { process: 'off' })
   await app.ready()
-  const status = async (token: string) => (await app.inject({ url: '/v1/jobs', headers: as(token) })).statusCode
+  const status = async (token: string) =>
+    (await app.inject({ url: '/v1/jobs', headers: as(token) })).statusCode
 
   await t.test('end when they are revoked', async (t) => {
     const { token, record } = await app.auth.create({ name: 'x', scopes: ['read:jobs'] })
@@ -65,7 +73,10 @@ await t.test('tokens', async (t) => {
     const token = await tokenFor(app, { name: 'y', scopes: ['read:jobs'] })
     const listed = await app.inject({ url: '/v1/tokens', headers: asAdmin })
     t.equal(listed.body.includes(token), false)
-    t.equal(listed.json<{ items: { name: string }[] }>().items.some(({ name }) => name === 'y'), true)
+    t.equal(
+      listed.json<{ items: { name: string }[] }>().items.some(({ name }) => name === 'y'),
+      true
+    )
   })
   await t.test('of another tenant see nothing of ours', async (t) => {
     const other = await tokenFor(app, { name: 'z', scopes: ['read:jobs'], tenant: 'other' })
@@ -86,25 +97,47 @@ await t.test('the local token is made at the first start and stays', async (t) =
 })
 
 await t.test('Host and Origin', async (t) => {
-  const app = await build(t, { process: 'off', allowedHosts: ['roost.example'], corsOrigins: ['https://page.example'] })
+  const app = await build(t, {
+    process: 'off',
+    allowedHosts: ['roost.example'],
+    corsOrigins: ['https://page.example']
+  })
   await app.ready()
-  const status = async (headers: Record<string, string>, url = '/health') => (await app.inject({ url, headers })).statusCode
-  for (const host of ['localhost', 'localhost:7070', '127.0.0.1:7070', '[::1]:7070', '10.1.2.3', 'roost.example', 'ROOST.example:443']) {
+  const status = async (headers: Record<string, string>, url = '/health') =>
+    (await app.inject({ url, headers })).statusCode
+  for (const host of [
+    'localhost',
+    'localhost:7070',
+    '127.0.0.1:7070',
+    '[::1]:7070',
+    '10.1.2.3',
+    'roost.example',
+    'ROOST.example:443'
+  ]) {
     t.equal(await status({ host }), 200, `${host} is ours`)
   }
-  for (const host of ['evil.example', 'localhost.evil.example', 'evil.example:7070', 'a b', '127.0.0.1.evil.example']) {
+  for (const host of [
+    'evil.example',
+    'localhost.evil.example',
+    'evil.example:7070',
+    'a b',
+    '127.0.0.1.evil.example'
+  ]) {
     t.equal(await status({ host }), 421, `${host} is not`)
   }
   t.equal(await status({ host: 'evil.example' }, '/livez'), 200, 'probes by any name pass')
   t.equal(await status({ host: 'localhost', origin: 'https://page.example' }), 200)
   t.equal(await status({ host: 'localhost', origin: 'http://localhost:7070' }), 200)
-  for (const origin of ['https://evil.example', 'null', 'file://']) t.equal(await status({ host: 'localhost', origin }), 421, `${origin} may not`)
+  for (const origin of ['https://evil.example', 'null', 'file://'])
+    t.equal(await status({ host: 'localhost', origin }), 421, `${origin} may not`)
 })
 
 await t.test('health shows details only to those who may read jobs', async (t) => {
   const app = await build(t, { process: 'off' })
   await app.ready()
-  const bare = (await app.inject({ url: '/health', headers: { host: 'localhost' } })).json<Record<string, unknown>>()
+  const bare = (await app.inject({ url: '/health', headers: { host: 'localhost' } })).json<
+    Record<string, unknown>
+  >()
   t.same(Object.keys(bare).sort(), ['node', 'status'])
   const full = (await app.inject({ url: '/health', headers: as(testToken) })).json<Record<string, unknown>>()
   for (const key of ['capacity', 'queue', 'peers', 'providers', 'storage', 'limits']) t.ok(key in full, key)

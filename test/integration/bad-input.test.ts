@@ -21,39 +21,215 @@ interface Case {
 }
 
 const cases: Case[] = [
-  { what: 'an unknown field', body: { ...good, nmae: 'x' }, status: 422, code: 'invalid', pointer: '/nmae', says: /did you mean "name"/ },
-  { what: 'an unknown field deep inside', body: { ...good, resources: { cpus: 1 } }, status: 422, code: 'invalid', pointer: '/resources/cpus', says: /cpu/ },
-  { what: 'a wrong type', body: { ...good, priority: '7' }, status: 422, code: 'invalid', pointer: '/priority', says: /integer.*"7"/ },
-  { what: 'a fraction for an integer', body: { ...good, priority: 1.5 }, status: 422, code: 'invalid', pointer: '/priority' },
-  { what: 'cpu: "lots"', body: { ...good, resources: { cpu: 'lots' } }, status: 422, code: 'invalid', pointer: '/resources/cpu', says: /500m.*"lots"/ },
-  { what: 'cpu: -1', body: { ...good, resources: { cpu: -1 } }, status: 422, code: 'invalid', pointer: '/resources/cpu', says: />= 0.*-1/ },
-  { what: 'a name that is no DNS label', body: { ...good, name: 'No Label' }, status: 422, code: 'invalid', pointer: '/name' },
+  {
+    what: 'an unknown field',
+    body: { ...good, nmae: 'x' },
+    status: 422,
+    code: 'invalid',
+    pointer: '/nmae',
+    says: /did you mean "name"/
+  },
+  {
+    what: 'an unknown field deep inside',
+    body: { ...good, resources: { cpus: 1 } },
+    status: 422,
+    code: 'invalid',
+    pointer: '/resources/cpus',
+    says: /cpu/
+  },
+  {
+    what: 'a wrong type',
+    body: { ...good, priority: '7' },
+    status: 422,
+    code: 'invalid',
+    pointer: '/priority',
+    says: /integer.*"7"/
+  },
+  {
+    what: 'a fraction for an integer',
+    body: { ...good, priority: 1.5 },
+    status: 422,
+    code: 'invalid',
+    pointer: '/priority'
+  },
+  {
+    what: 'cpu: "lots"',
+    body: { ...good, resources: { cpu: 'lots' } },
+    status: 422,
+    code: 'invalid',
+    pointer: '/resources/cpu',
+    says: /500m.*"lots"/
+  },
+  {
+    what: 'cpu: -1',
+    body: { ...good, resources: { cpu: -1 } },
+    status: 422,
+    code: 'invalid',
+    pointer: '/resources/cpu',
+    says: />= 0.*-1/
+  },
+  {
+    what: 'a name that is no DNS label',
+    body: { ...good, name: 'No Label' },
+    status: 422,
+    code: 'invalid',
+    pointer: '/name'
+  },
   { what: 'no task', body: {}, status: 422, code: 'invalid', pointer: '/task', says: /missing/ },
-  { what: 'a task of no known type', body: { task: { type: 'proces', command: ['x'] } }, status: 422, code: 'invalid', pointer: '/task/type', says: /"process".*"proces"/ },
-  { what: 'a process without a command', body: { task: { type: 'process', command: [] } }, status: 422, code: 'invalid', pointer: '/task/command' },
-  { what: 'a field that another kind of task has', body: { task: { type: 'process', command: ['x'], image: 'y' } }, status: 422, code: 'invalid', pointer: '/task/image' },
-  { what: 'a relative cwd', body: { task: { type: 'process', command: ['x'], cwd: 'here' } }, status: 422, code: 'invalid', pointer: '/task/cwd' },
-  { what: 'an environment name with a space', body: { ...good, env: { 'A B': '1' } }, status: 422, code: 'invalid', pointer: '/env/A B' },
-  { what: 'an In without values', body: { ...good, constraints: [{ key: 'arch', operator: 'In' }] }, status: 422, code: 'invalid', pointer: '/constraints/0/values' },
-  { what: 'a job that depends on none', body: { ...good, dependsOn: ['01hzzzzzzzzzzzzzzzzzzzzzzz'] }, status: 422, code: 'invalid', pointer: '/dependsOn/0' },
-  { what: 'a dependency that is a path', body: { ...good, dependsOn: ['../../etc/passwd'] }, status: 422, code: 'invalid', pointer: '/dependsOn/0' },
-  { what: 'a NUL byte', body: { ...good, env: { A: nul } }, status: 422, code: 'invalid', pointer: '/env/A', says: /NUL/ },
-  { what: 'a NUL byte in an argument', body: { task: { type: 'process', command: ['echo', nul] } }, status: 422, code: 'invalid', pointer: '/task/command/1', says: /NUL/ },
-  { what: 'a key that is there twice', raw: '{"task":{"type":"test/fake"},"priority":1,"priority":2}', status: 422, code: 'invalid', pointer: '/priority', says: /twice/ },
-  { what: 'a twin in disguise', raw: '{"task":{"type":"test/fake","t\\u0079pe":"x"}}', status: 422, code: 'invalid', pointer: '/task/type', says: /twice/ },
-  { what: 'deep JSON', raw: `{"task":${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}}`, status: 422, code: 'invalid', says: /64 levels/ },
+  {
+    what: 'a task of no known type',
+    body: { task: { type: 'proces', command: ['x'] } },
+    status: 422,
+    code: 'invalid',
+    pointer: '/task/type',
+    says: /"process".*"proces"/
+  },
+  {
+    what: 'a process without a command',
+    body: { task: { type: 'process', command: [] } },
+    status: 422,
+    code: 'invalid',
+    pointer: '/task/command'
+  },
+  {
+    what: 'a field that another kind of task has',
+    body: { task: { type: 'process', command: ['x'], image: 'y' } },
+    status: 422,
+    code: 'invalid',
+    pointer: '/task/image'
+  },
+  {
+    what: 'a relative cwd',
+    body: { task: { type: 'process', command: ['x'], cwd: 'here' } },
+    status: 422,
+    code: 'invalid',
+    pointer: '/task/cwd'
+  },
+  {
+    what: 'an environment name with a space',
+    body: { ...good, env: { 'A B': '1' } },
+    status: 422,
+    code: 'invalid',
+    pointer: '/env/A B'
+  },
+  {
+    what: 'an In without values',
+    body: { ...good, constraints: [{ key: 'arch', operator: 'In' }] },
+    status: 422,
+    code: 'invalid',
+    pointer: '/constraints/0/values'
+  },
+  {
+    what: 'a job that depends on none',
+    body: { ...good, dependsOn: ['01hzzzzzzzzzzzzzzzzzzzzzzz'] },
+    status: 422,
+    code: 'invalid',
+    pointer: '/dependsOn/0'
+  },
+  {
+    what: 'a dependency that is a path',
+    body: { ...good, dependsOn: ['../../etc/passwd'] },
+    status: 422,
+    code: 'invalid',
+    pointer: '/dependsOn/0'
+  },
+  {
+    what: 'a NUL byte',
+    body: { ...good, env: { A: nul } },
+    status: 422,
+    code: 'invalid',
+    pointer: '/env/A',
+    says: /NUL/
+  },
+  {
+    what: 'a NUL byte in an argument',
+    body: { task: { type: 'process', command: ['echo', nul] } },
+    status: 422,
+    code: 'invalid',
+    pointer: '/task/command/1',
+    says: /NUL/
+  },
+  {
+    what: 'a key that is there twice',
+    raw: '{"task":{"type":"test/fake"},"priority":1,"priority":2}',
+    status: 422,
+    code: 'invalid',
+    pointer: '/priority',
+    says: /twice/
+  },
+  {
+    what: 'a twin in disguise',
+    raw: '{"task":{"type":"test/fake","t\\u0079pe":"x"}}',
+    status: 422,
+    code: 'invalid',
+    pointer: '/task/type',
+    says: /twice/
+  },
+  {
+    what: 'deep JSON',
+    raw: `{"task":${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}}`,
+    status: 422,
+    code: 'invalid',
+    says: /64 levels/
+  },
   { what: 'JSON cut short', raw: '{"task":', status: 400, code: 'malformed' },
   { what: 'an empty body', raw: '', status: 400, code: 'malformed', says: /empty/ },
   { what: 'no JSON at all', raw: 'hello', status: 400, code: 'malformed' },
   { what: 'an array', raw: '[]', status: 422, code: 'invalid', says: /object/ },
   { what: 'null', raw: 'null', status: 422, code: 'invalid', says: /object/ },
-  { what: 'a 5 MB body', raw: JSON.stringify({ ...good, env: { A: 'x'.repeat(5_000_000) } }), status: 413, code: 'too-large' },
-  { what: 'YAML', raw: 'task: {}', headers: { 'content-type': 'application/yaml' }, status: 415, code: 'unsupported-media-type' },
-  { what: 'an Idempotency-Key of 10 KB', body: good, headers: { 'idempotency-key': 'k'.repeat(10_240) }, status: 422, code: 'invalid', pointer: '/idempotency-key', says: /255/ },
-  { what: 'an empty Idempotency-Key', body: good, headers: { 'idempotency-key': '""' }, status: 422, code: 'invalid', pointer: '/idempotency-key' },
-  { what: 'a query nobody knows', body: good, query: '?dryrun=true', status: 422, code: 'invalid', pointer: '/dryrun', says: /dryRun/ },
-  { what: 'more GPUs than there ever are', body: { ...good, resources: { gpu: 900 } }, status: 422, code: 'unplaceable', says: /gpu/i },
-  { what: 'artifacts, which this version lacks', body: { ...good, outputs: ['dist/**'] }, status: 422, code: 'invalid', pointer: '/outputs' }
+  {
+    what: 'a 5 MB body',
+    raw: JSON.stringify({ ...good, env: { A: 'x'.repeat(5_000_000) } }),
+    status: 413,
+    code: 'too-large'
+  },
+  {
+    what: 'YAML',
+    raw: 'task: {}',
+    headers: { 'content-type': 'application/yaml' },
+    status: 415,
+    code: 'unsupported-media-type'
+  },
+  {
+    what: 'an Idempotency-Key of 10 KB',
+    body: good,
+    headers: { 'idempotency-key': 'k'.repeat(10_240) },
+    status: 422,
+    code: 'invalid',
+    pointer: '/idempotency-key',
+    says: /255/
+  },
+  {
+    what: 'an empty Idempotency-Key',
+    body: good,
+    headers: { 'idempotency-key': '""' },
+    status: 422,
+    code: 'invalid',
+    pointer: '/idempotency-key'
+  },
+  {
+    what: 'a query nobody knows',
+    body: good,
+    query: '?dryrun=true',
+    status: 422,
+    code: 'invalid',
+    pointer: '/dryrun',
+    says: /dryRun/
+  },
+  {
+    what: 'more GPUs than there ever are',
+    body: { ...good, resources: { gpu: 900 } },
+    status: 422,
+    code: 'unplaceable',
+    says: /gpu/i
+  },
+  {
+    what: 'artifacts, which this version lacks',
+    body: { ...good, outputs: ['dist/**'] },
+    status: 422,
+    code: 'invalid',
+    pointer: '/outputs'
+  }
 ]
 
 await t.test('bad input', async (t) => {
@@ -63,20 +239,42 @@ await t.test('bad input', async (t) => {
   for (const { what, body, raw, query = '', headers = {}, status, code, pointer, says } of cases) {
     await t.test(`${what} is refused in words`, async (t) => {
       const response = await app.inject({
-        method: 'POST', url: `/schedule${query}`, payload: raw ?? JSON.stringify(body),
+        method: 'POST',
+        url: `/schedule${query}`,
+        payload: raw ?? JSON.stringify(body),
         headers: { ...asAdmin, 'content-type': 'application/json', ...headers }
       })
-      const problem = response.json<{ code: string; detail: string; errors?: { pointer: string; message: string }[] }>()
+      const problem = response.json<{
+        code: string
+        detail: string
+        errors?: { pointer: string; message: string }[]
+      }>()
       t.equal(response.statusCode, status, response.body.slice(0, 300))
       t.match(response.headers['content-type'], /^application\/problem\+json/)
       t.equal(problem.code, code)
-      if (pointer !== undefined) t.ok(problem.errors?.some((error) => error.pointer === pointer), `${JSON.stringify(problem.errors)} names ${pointer}`)
-      if (says !== undefined) t.match(`${problem.detail} ${problem.errors?.map((error) => error.message).join(' ') ?? ''}`, says)
+      if (pointer !== undefined)
+        t.ok(
+          problem.errors?.some((error) => error.pointer === pointer),
+          `${JSON.stringify(problem.errors)} names ${pointer}`
+        )
+      if (says !== undefined)
+        t.match(`${problem.detail} ${problem.errors?.map((error) => error.message).join(' ') ?? ''}`, says)
     })
   }
   await t.test('every field at fault is named at once', async (t) => {
-    const response = await app.inject({ method: 'POST', url: '/schedule', headers: asAdmin, payload: { ...good, priority: 101, nmae: 'x', resources: { cpu: 'x', memory: -1 } } })
-    t.same(response.json<{ errors: { pointer: string }[] }>().errors.map((error) => error.pointer).sort(), ['/nmae', '/priority', '/resources/cpu', '/resources/memory'])
+    const response = await app.inject({
+      method: 'POST',
+      url: '/schedule',
+      headers: asAdmin,
+      payload: { ...good, priority: 101, nmae: 'x', resources: { cpu: 'x', memory: -1 } }
+    })
+    t.same(
+      response
+        .json<{ errors: { pointer: string }[] }>()
+        .errors.map((error) => error.pointer)
+        .sort(),
+      ['/nmae', '/priority', '/resources/cpu', '/resources/memory']
+    )
   })
   await t.test('nothing of it was stored', async (t) => {
     const response = await app.inject({ url: '/v1/jobs', headers: asAdmin })
@@ -88,7 +286,8 @@ await t.test('bad input', async (t) => {
 await t.test('paths and methods', async (t) => {
   const app = await build(t, { process: 'off' })
   await app.ready()
-  const ask = async (method: 'GET' | 'POST' | 'DELETE' | 'PUT', url: string) => await app.inject({ method, url, headers: asAdmin })
+  const ask = async (method: 'GET' | 'POST' | 'DELETE' | 'PUT', url: string) =>
+    await app.inject({ method, url, headers: asAdmin })
   for (const [method, url, status, code] of [
     ['GET', '/nowhere', 404, 'not-found'],
     ['GET', '/v1/jobs/..%2f..%2fetc%2fpasswd', 404, 'not-found'],

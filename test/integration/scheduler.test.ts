@@ -10,7 +10,11 @@ import { createFakeRuntime, type FakeRuntimeOptions } from '../fake-runtime.ts'
 type App = Awaited<ReturnType<typeof build>>
 const quick = { maxAttempts: 3, backoffSeconds: 0, maxBackoffSeconds: 0 }
 
-async function open(t: Parameters<typeof build>[0], options: FakeRuntimeOptions = {}, config: Parameters<typeof build>[1] = {}) {
+async function open(
+  t: Parameters<typeof build>[0],
+  options: FakeRuntimeOptions = {},
+  config: Parameters<typeof build>[1] = {}
+) {
   const fake = createFakeRuntime(options)
   const app = await build(t, { process: 'off', ...config }, { runtimes: [fake.runtime] })
   await app.ready()
@@ -26,7 +30,8 @@ async function submit(app: App, spec: Partial<JobSpec> = {}): Promise<Job> {
   return response.json<Job>()
 }
 
-const find = async (app: App, id: string): Promise<Job> => (await app.inject({ url: `/v1/jobs/${id}`, headers: asAdmin })).json<Job>()
+const find = async (app: App, id: string): Promise<Job> =>
+  (await app.inject({ url: `/v1/jobs/${id}`, headers: asAdmin })).json<Job>()
 
 /** Resolves when the job is in one of these states; woken by its log. */
 async function until(app: App, id: string, ...states: JobState[]): Promise<Job> {
@@ -55,12 +60,28 @@ await t.test('a job is accepted, placed, started and finished, with a frame for 
   t.equal(response.statusCode, 202)
   const job = response.json<Job>()
   t.equal(response.headers.location, `/v1/jobs/${job.id}`)
-  t.match(job, { state: 'queued', name: 'first', tenant: 'default', lastSeq: 1, attempts: [], spec: { resources: { cpu: 0.1, memory: '64Mi', gpu: 0 }, priority: 50 } })
+  t.match(job, {
+    state: 'queued',
+    name: 'first',
+    tenant: 'default',
+    lastSeq: 1,
+    attempts: [],
+    spec: { resources: { cpu: 0.1, memory: '64Mi', gpu: 0 }, priority: 50 }
+  })
   const done = await until(app, job.id, 'succeeded')
-  t.match(done, { result: { exitCode: 0 }, attempts: [{ number: 1, state: 'succeeded', runtime: 'fake', pod: `roost-${job.id}-1`, exitCode: 0 }] })
+  t.match(done, {
+    result: { exitCode: 0 },
+    attempts: [{ number: 1, state: 'succeeded', runtime: 'fake', pod: `roost-${job.id}-1`, exitCode: 0 }]
+  })
   const log = await frames(app, job.id)
-  t.same(log.map((frame) => (frame.type === 'status' ? frame.state : frame.type)), ['queued', 'scheduled', 'running', 'log', 'result'])
-  t.same(log.map((frame) => ('seq' in frame ? frame.seq : 0)), [1, 2, 3, 4, 5])
+  t.same(
+    log.map((frame) => (frame.type === 'status' ? frame.state : frame.type)),
+    ['queued', 'scheduled', 'running', 'log', 'result']
+  )
+  t.same(
+    log.map((frame) => ('seq' in frame ? frame.seq : 0)),
+    [1, 2, 3, 4, 5]
+  )
   t.equal(done.lastSeq, 5)
   t.equal(fake.started.length, 1)
 })
@@ -69,16 +90,34 @@ await t.test('retries up to maxAttempts, then fails with the last exit code', as
   const { app, fake } = await open(t, { exitCode: 7 })
   const job = await until(app, (await submit(app, { retry: quick })).id, 'failed')
   t.match(job, { reason: 'exit-nonzero', result: { exitCode: 7 } })
-  t.same(job.attempts.map(({ number, state }) => [number, state]), [[1, 'failed'], [2, 'failed'], [3, 'failed']])
-  t.same(fake.started.map(({ name }) => name), [1, 2, 3].map((n) => `roost-${job.id}-${n}`))
+  t.same(
+    job.attempts.map(({ number, state }) => [number, state]),
+    [
+      [1, 'failed'],
+      [2, 'failed'],
+      [3, 'failed']
+    ]
+  )
+  t.same(
+    fake.started.map(({ name }) => name),
+    [1, 2, 3].map((n) => `roost-${job.id}-${n}`)
+  )
 })
 
 await t.test('attempts that never started do not count', async (t) => {
   for (const faults of [{ failStarts: 2 }, { throwStarts: 2 }]) {
     const { app } = await open(t, faults)
-    const job = await until(app, (await submit(app, { retry: { ...quick, maxAttempts: 1 } })).id, 'succeeded', 'failed')
+    const job = await until(
+      app,
+      (await submit(app, { retry: { ...quick, maxAttempts: 1 } })).id,
+      'succeeded',
+      'failed'
+    )
     t.equal(job.state, 'succeeded')
-    t.same(job.attempts.map(({ state }) => state), ['failed', 'failed', 'succeeded'])
+    t.same(
+      job.attempts.map(({ state }) => state),
+      ['failed', 'failed', 'succeeded']
+    )
   }
 })
 
@@ -98,7 +137,10 @@ await t.test('cancel', async (t) => {
     const { id } = await submit(app)
     await until(app, id, 'running')
     await app.inject({ method: 'DELETE', url: `/v1/jobs/${id}?reason=enough`, headers: asAdmin })
-    t.match(await until(app, id, 'cancelled'), { message: 'enough', attempts: [{ state: 'cancelled', signal: 'SIGTERM' }] })
+    t.match(await until(app, id, 'cancelled'), {
+      message: 'enough',
+      attempts: [{ state: 'cancelled', signal: 'SIGTERM' }]
+    })
     t.same(fake.stopped, [`roost-${id}-1`])
     const again = await app.inject({ method: 'DELETE', url: `/v1/jobs/${id}`, headers: asAdmin })
     t.equal(again.statusCode, 409)
@@ -106,12 +148,14 @@ await t.test('cancel', async (t) => {
   })
   await t.test('at the very moment of its start never leaves it running', async (t) => {
     const { app, fake } = await open(t, { exitCode: null })
-    const ids = await Promise.all(Array.from({ length: 40 }, async (_, i) => {
-      const { id } = await submit(app, { resources: { cpu: 0, memory: 0 } })
-      for (let turns = i % 10; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve))
-      await app.inject({ method: 'DELETE', url: `/v1/jobs/${id}`, headers: asAdmin })
-      return id
-    }))
+    const ids = await Promise.all(
+      Array.from({ length: 40 }, async (_, i) => {
+        const { id } = await submit(app, { resources: { cpu: 0, memory: 0 } })
+        for (let turns = i % 10; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve))
+        await app.inject({ method: 'DELETE', url: `/v1/jobs/${id}`, headers: asAdmin })
+        return id
+      })
+    )
     for (const id of ids) await until(app, id, 'cancelled')
     t.equal(fake.running.size, 0)
   })
@@ -126,10 +170,18 @@ await t.test('evict puts the job back into the queue and does not count', async 
   while (fake.started.length < 2) await new Promise((resolve) => setImmediate(resolve))
   await until(app, id, 'running')
   await fake.finish(`roost-${id}-2`, 0)
-  t.same((await until(app, id, 'succeeded')).attempts.map(({ state }) => state), ['evicted', 'succeeded'])
+  t.same(
+    (await until(app, id, 'succeeded')).attempts.map(({ state }) => state),
+    ['evicted', 'succeeded']
+  )
   for (const [body, status, code] of [
-    [{ jobId: id }, 409, 'already-finished'], [{ pod: `roost-${id}-1` }, 409, 'already-finished'], [{ pod: `roost-${id}-9` }, 409, 'already-finished'],
-    [{ jobId: '01hzzzzzzzzzzzzzzzzzzzzzzz' }, 404, 'job-not-found'], [{ pod: 'nginx' }, 404, 'pod-not-found'], [{}, 422, 'invalid'], [{ pod: 'x', jobId: id }, 422, 'invalid']
+    [{ jobId: id }, 409, 'already-finished'],
+    [{ pod: `roost-${id}-1` }, 409, 'already-finished'],
+    [{ pod: `roost-${id}-9` }, 409, 'already-finished'],
+    [{ jobId: '01hzzzzzzzzzzzzzzzzzzzzzzz' }, 404, 'job-not-found'],
+    [{ pod: 'nginx' }, 404, 'pod-not-found'],
+    [{}, 422, 'invalid'],
+    [{ pod: 'x', jobId: id }, 422, 'invalid']
   ] as const) {
     const refused = await post(app, '/evict', body)
     t.same([refused.statusCode, refused.json<{ code: string }>().code], [status, code], JSON.stringify(body))
@@ -157,7 +209,11 @@ await t.test('dependsOn', async (t) => {
     const first = await submit(app)
     const second = await submit(app, { dependsOn: [first.id] })
     await until(app, first.id, 'running')
-    t.match(await find(app, second.id), { state: 'queued', reason: 'dependencies', message: new RegExp(first.id) })
+    t.match(await find(app, second.id), {
+      state: 'queued',
+      reason: 'dependencies',
+      message: new RegExp(first.id)
+    })
     await fake.finish(`roost-${first.id}-1`, 0)
     await until(app, second.id, 'running')
   })
@@ -168,14 +224,28 @@ await t.test('dependsOn', async (t) => {
     const third = await submit(app, { dependsOn: [second.id] })
     await until(app, first.id, 'running')
     await fake.finish(`roost-${first.id}-1`, 1)
-    t.match(await until(app, second.id, 'cancelled'), { reason: 'dependency-failed', message: new RegExp(`${first.id}.*failed`) })
-    t.match(await until(app, third.id, 'cancelled'), { reason: 'dependency-failed', message: new RegExp(`${second.id}.*cancelled`) })
-    t.match(await submit(app, { dependsOn: [first.id] }), { state: 'cancelled', reason: 'dependency-failed' }, 'also where it had failed before')
+    t.match(await until(app, second.id, 'cancelled'), {
+      reason: 'dependency-failed',
+      message: new RegExp(`${first.id}.*failed`)
+    })
+    t.match(await until(app, third.id, 'cancelled'), {
+      reason: 'dependency-failed',
+      message: new RegExp(`${second.id}.*cancelled`)
+    })
+    t.match(
+      await submit(app, { dependsOn: [first.id] }),
+      { state: 'cancelled', reason: 'dependency-failed' },
+      'also where it had failed before'
+    )
   })
 })
 
 await t.test('room: nobody takes more than there is, in the order of priority and age', async (t) => {
-  const { app, fake } = await open(t, { exitCode: null }, { capacity: { cpu: 1, slots: 100, reserve: { cpu: 0, memory: 0 } } })
+  const { app, fake } = await open(
+    t,
+    { exitCode: null },
+    { capacity: { cpu: 1, slots: 100, reserve: { cpu: 0, memory: 0 } } }
+  )
   const spec = { resources: { cpu: 0.5, memory: 0 } }
   const first = await submit(app, spec)
   const second = await submit(app, spec)
@@ -186,15 +256,26 @@ await t.test('room: nobody takes more than there is, in the order of priority an
   await fake.finish(`roost-${first.id}-1`, 0)
   await until(app, high.id, 'running')
   t.equal((await find(app, low.id)).state, 'queued')
-  const queue = (await app.inject({ url: '/v1/queue', headers: asAdmin })).json<{ items: { jobId: string }[] }>()
-  t.same(queue.items.map(({ jobId }) => jobId), [low.id])
-  const health = (await app.inject({ url: '/health', headers: asAdmin })).json<{ capacity: { cpu: { requested: number } }; queue: { depth: number } }>()
+  const queue = (await app.inject({ url: '/v1/queue', headers: asAdmin })).json<{
+    items: { jobId: string }[]
+  }>()
+  t.same(
+    queue.items.map(({ jobId }) => jobId),
+    [low.id]
+  )
+  const health = (await app.inject({ url: '/health', headers: asAdmin })).json<{
+    capacity: { cpu: { requested: number } }
+    queue: { depth: number }
+  }>()
   t.match(health, { capacity: { cpu: { requested: 1 } }, queue: { depth: 1 } })
 })
 
 await t.test('a dry run explains and stores nothing', async (t) => {
   const { app } = await open(t, { exitCode: null })
-  const response = await post(app, '/schedule?dryRun=true', { task: { type: 'test/fake' }, constraints: [{ key: 'zone', operator: 'In', values: ['moon'] }] })
+  const response = await post(app, '/schedule?dryRun=true', {
+    task: { type: 'test/fake' },
+    constraints: [{ key: 'zone', operator: 'In', values: ['moon'] }]
+  })
   t.equal(response.statusCode, 200)
   const placement = response.json<Placement>()
   t.equal(placement.choice, null)
@@ -206,7 +287,8 @@ await t.test('a dry run explains and stores nothing', async (t) => {
 
 await t.test('Idempotency-Key', async (t) => {
   const { app, fake } = await open(t)
-  const ask = async (key: string, spec: object = {}) => await post(app, '/schedule', { task: { type: 'test/fake' }, ...spec }, { 'idempotency-key': key })
+  const ask = async (key: string, spec: object = {}) =>
+    await post(app, '/schedule', { task: { type: 'test/fake' }, ...spec }, { 'idempotency-key': key })
   const twins = await Promise.all(Array.from({ length: 8 }, async () => await ask('"k"')))
   t.equal(new Set(twins.map((twin) => twin.body)).size, 1, 'twins at the same time are one job, one answer')
   t.equal(twins.filter((twin) => twin.headers['idempotency-replayed'] === 'true').length, 7)
@@ -226,7 +308,8 @@ await t.test('?unique=name, purge and rerun', async (t) => {
   t.same([two.statusCode, two.json<{ code: string }>().code], [409, 'name-in-use'])
   const { id } = one.json<Job>()
   await until(app, id, 'running')
-  const purge = async () => (await app.inject({ method: 'DELETE', url: `/v1/jobs/${id}?purge=true`, headers: asAdmin })).statusCode
+  const purge = async () =>
+    (await app.inject({ method: 'DELETE', url: `/v1/jobs/${id}?purge=true`, headers: asAdmin })).statusCode
   t.equal(await purge(), 409)
   await fake.finish(`roost-${id}-1`, 0)
   await until(app, id, 'succeeded')
@@ -243,7 +326,10 @@ await t.test('drain takes no more, survives a restart, and undrain ends it', asy
   const { id } = await submit(app)
   await until(app, id, 'running')
   t.match((await post(app, '/v1/nodes/local/drain', {})).json(), { state: 'draining' })
-  t.equal((await post(app, '/schedule', { task: { type: 'test/fake' } })).json<{ code: string }>().code, 'draining')
+  t.equal(
+    (await post(app, '/schedule', { task: { type: 'test/fake' } })).json<{ code: string }>().code,
+    'draining'
+  )
   t.equal((await app.inject({ url: '/readyz' })).statusCode, 503)
   await app.close()
   const { app: next } = await open(t, { exitCode: null }, { dataDir })
@@ -252,21 +338,32 @@ await t.test('drain takes no more, survives a restart, and undrain ends it', asy
   t.equal((await post(next, '/schedule', { task: { type: 'test/fake' } })).statusCode, 202)
 })
 
-await t.test('after a restart the queue is rebuilt and what ran is found again, with its cursor', async (t) => {
-  const dataDir = t.testdir()
-  const { app, fake } = await open(t, { exitCode: null }, { dataDir, capacity: { slots: 1 } })
-  const running = await submit(app)
-  await until(app, running.id, 'running')
-  await fake.say(fake.started[0]!, { type: 'output', stream: 'stdout', bytes: Buffer.from('x'), cursor: 'place' })
-  const waiting = await submit(app)
-  await app.close()
-  const { app: next, fake: second } = await open(t, { exitCode: null }, { dataDir, capacity: { slots: 1 } })
-  t.same(second.adopted.map(({ name, cursor }) => [name, cursor]), [[`roost-${running.id}-1`, 'place']])
-  t.match(await find(next, waiting.id), { state: 'queued', reason: 'no-slot' })
-  await second.finish(`roost-${running.id}-1`, 0)
-  await until(next, running.id, 'succeeded')
-  await until(next, waiting.id, 'running')
-})
+await t.test(
+  'after a restart the queue is rebuilt and what ran is found again, with its cursor',
+  async (t) => {
+    const dataDir = t.testdir()
+    const { app, fake } = await open(t, { exitCode: null }, { dataDir, capacity: { slots: 1 } })
+    const running = await submit(app)
+    await until(app, running.id, 'running')
+    await fake.say(fake.started[0]!, {
+      type: 'output',
+      stream: 'stdout',
+      bytes: Buffer.from('x'),
+      cursor: 'place'
+    })
+    const waiting = await submit(app)
+    await app.close()
+    const { app: next, fake: second } = await open(t, { exitCode: null }, { dataDir, capacity: { slots: 1 } })
+    t.same(
+      second.adopted.map(({ name, cursor }) => [name, cursor]),
+      [[`roost-${running.id}-1`, 'place']]
+    )
+    t.match(await find(next, waiting.id), { state: 'queued', reason: 'no-slot' })
+    await second.finish(`roost-${running.id}-1`, 0)
+    await until(next, running.id, 'succeeded')
+    await until(next, waiting.id, 'running')
+  }
+)
 
 await t.test('a restored backup starts paused and says what it will not run again', async (t) => {
   const dataDir = t.testdir()
@@ -280,9 +377,16 @@ await t.test('a restored backup starts paused and says what it will not run agai
   const restoredDir = join(dataDir, 'restored')
   mkdirSync(restoredDir)
   copyFileSync(file, join(restoredDir, 'roost.db'))
-  const { app: next, fake } = await open(t, { exitCode: null }, { dataDir: restoredDir, capacity: { slots: 1 } })
+  const { app: next, fake } = await open(
+    t,
+    { exitCode: null },
+    { dataDir: restoredDir, capacity: { slots: 1 } }
+  )
   t.match(await find(next, running.id), { state: 'failed', reason: 'restored' })
-  t.match((await next.inject({ url: '/health', headers: asAdmin })).json(), { status: 'paused', reasons: [new RegExp(running.id)] })
+  t.match((await next.inject({ url: '/health', headers: asAdmin })).json(), {
+    status: 'paused',
+    reasons: [new RegExp(running.id)]
+  })
   t.match(await find(next, waiting.id), { state: 'queued', reason: 'paused' })
   t.equal(fake.started.length + fake.adopted.length, 0)
   await post(next, '/v1/nodes/local/undrain', {})
@@ -296,17 +400,31 @@ await t.test('a time-out ends the attempt', async (t) => {
   // Timers of the service keep no process alive; its listener does.
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { id } = await submit(app, { timeoutSeconds: 0.05 })
-  t.match(await until(app, id, 'failed'), { reason: 'timeout', attempts: [{ state: 'failed', reason: 'timeout' }] })
+  t.match(await until(app, id, 'failed'), {
+    reason: 'timeout',
+    attempts: [{ state: 'failed', reason: 'timeout' }]
+  })
   t.same(fake.stopped, [`roost-${id}-1`])
 })
 
-await t.test('a secret that nobody has fails the job in words; one that is there reaches its process alone', async (t) => {
-  const { app, fake } = await open(t)
-  t.match(await until(app, (await submit(app, { secrets: { T: 'absent' } })).id, 'failed'), { reason: 'secret-missing', message: /absent.*roost secret set/ })
-  const set = await app.inject({ method: 'PUT', url: '/v1/secrets/there', headers: asAdmin, payload: { value: 's3cret-value' } })
-  t.equal(set.statusCode, 204)
-  const { id } = await submit(app, { secrets: { T: 'there' } })
-  const job = await until(app, id, 'succeeded')
-  t.equal(fake.started.at(-1)?.env['T'], 's3cret-value')
-  t.equal(JSON.stringify([job, await frames(app, id)]).includes('s3cret-value'), false)
-})
+await t.test(
+  'a secret that nobody has fails the job in words; one that is there reaches its process alone',
+  async (t) => {
+    const { app, fake } = await open(t)
+    t.match(await until(app, (await submit(app, { secrets: { T: 'absent' } })).id, 'failed'), {
+      reason: 'secret-missing',
+      message: /absent.*roost secret set/
+    })
+    const set = await app.inject({
+      method: 'PUT',
+      url: '/v1/secrets/there',
+      headers: asAdmin,
+      payload: { value: 's3cret-value' }
+    })
+    t.equal(set.statusCode, 204)
+    const { id } = await submit(app, { secrets: { T: 'there' } })
+    const job = await until(app, id, 'succeeded')
+    t.equal(fake.started.at(-1)?.env['T'], 's3cret-value')
+    t.equal(JSON.stringify([job, await frames(app, id)]).includes('s3cret-value'), false)
+  }
+)

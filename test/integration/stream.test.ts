@@ -20,20 +20,38 @@ async function open(t: Parameters<typeof build>[0]) {
 
 /** A running job whose output the test says. */
 async function startJob(app: App, fake: Fake) {
-  const response = await app.inject({ method: 'POST', url: '/schedule', headers: asAdmin, payload: { task: { type: 'test/fake' } } })
+  const response = await app.inject({
+    method: 'POST',
+    url: '/schedule',
+    headers: asAdmin,
+    payload: { task: { type: 'test/fake' } }
+  })
   const { id } = response.json<{ id: string }>()
-  while (fake.started.every((order) => order.jobId !== id) || (await app.storage.jobs.find(id))?.state !== 'running') await new Promise((resolve) => setImmediate(resolve))
+  while (
+    fake.started.every((order) => order.jobId !== id) ||
+    (await app.storage.jobs.find(id))?.state !== 'running'
+  )
+    await new Promise((resolve) => setImmediate(resolve))
   const order = fake.started.find((candidate) => candidate.jobId === id)!
   let at = 0
   return {
-    id, order,
-    print: (text: string) => fake.say(order, { type: 'output', stream: 'stdout', bytes: Buffer.from(text), cursor: String(++at) }),
+    id,
+    order,
+    print: (text: string) =>
+      fake.say(order, { type: 'output', stream: 'stdout', bytes: Buffer.from(text), cursor: String(++at) }),
     end: (code: number) => fake.finish(order.name, code)
   }
 }
 
-function connectStream(port: number, id: string, query = '', headers: Record<string, string> = { authorization: `Bearer ${testToken}` }) {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/stream/${id}${query}`, ['roost.stream.v1'], { headers })
+function connectStream(
+  port: number,
+  id: string,
+  query = '',
+  headers: Record<string, string> = { authorization: `Bearer ${testToken}` }
+) {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/stream/${id}${query}`, ['roost.stream.v1'], {
+    headers
+  })
   const frames: Frame[] = []
   socket.on('message', (message: Buffer) => frames.push(JSON.parse(message.toString()) as Frame))
   const closed = new Promise<{ code: number; frames: Frame[] }>((resolve) => {
@@ -46,13 +64,19 @@ function connectStream(port: number, id: string, query = '', headers: Record<str
 const seqs = (frames: readonly Frame[]) => frames.flatMap((frame) => ('seq' in frame ? [frame.seq] : []))
 const oneTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1)
 
-async function refusal(port: number, path: string, headers: Record<string, string> = {}): Promise<{ status: number; type: string; body: string }> {
+async function refusal(
+  port: number,
+  path: string,
+  headers: Record<string, string> = {}
+): Promise<{ status: number; type: string; body: string }> {
   return await new Promise((resolve, reject) => {
     const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, { headers })
     socket.on('unexpected-response', (_request, response) => {
       let body = ''
       response.on('data', (chunk) => (body += String(chunk)))
-      response.on('end', () => resolve({ status: response.statusCode!, type: response.headers['content-type'] ?? '', body }))
+      response.on('end', () =>
+        resolve({ status: response.statusCode!, type: response.headers['content-type'] ?? '', body })
+      )
     })
     socket.on('open', () => reject(new Error('it was opened')))
     socket.on('error', () => {})
@@ -71,7 +95,13 @@ await t.test('a WebSocket replays the log, follows it and ends with the last fra
   const { code, frames } = await closed
   t.equal(code, 1000)
   t.same(seqs(frames), oneTo(frames.length))
-  t.equal(frames.filter((frame) => frame.type === 'log').map((frame) => frame.text).join(''), 'one\ntwo\n')
+  t.equal(
+    frames
+      .filter((frame) => frame.type === 'log')
+      .map((frame) => frame.text)
+      .join(''),
+    'one\ntwo\n'
+  )
   t.match(frames.at(-1), { type: 'result', state: 'succeeded', exitCode: 0 })
 })
 
@@ -84,9 +114,16 @@ await t.test('from, tail and the ends of the log', async (t) => {
   const last = whole.length
   t.match(whole.at(-1), { type: 'error', state: 'failed', code: 'exit-nonzero', exitCode: 3 })
   t.same(seqs((await connectStream(port, job.id, `?from=${last - 1}`).closed).frames), [last - 1, last])
-  t.same((await connectStream(port, job.id, '?tail=2').closed).frames.filter((frame) => frame.type === 'log').map((frame) => frame.text), ['b', 'c'])
+  t.same(
+    (await connectStream(port, job.id, '?tail=2').closed).frames
+      .filter((frame) => frame.type === 'log')
+      .map((frame) => frame.text),
+    ['b', 'c']
+  )
   t.same(await connectStream(port, job.id, `?from=${last + 1}`).closed, { code: 1000, frames: [] })
-  const beyond = await refusal(port, `/stream/${job.id}?from=${last + 2}`, { authorization: `Bearer ${testToken}` })
+  const beyond = await refusal(port, `/stream/${job.id}?from=${last + 2}`, {
+    authorization: `Bearer ${testToken}`
+  })
   t.equal(beyond.status, 422)
   t.match(beyond.type, /problem\+json/)
   t.match(beyond.body, /lastSeq \+ 1/)
@@ -156,19 +193,44 @@ await t.test('server-sent events', async (t) => {
   await job.end(0)
   const response = await app.inject({ url: `/v1/jobs/${job.id}/events`, headers: asAdmin })
   t.match(response.headers['content-type'], /^text\/event-stream/)
-  const events = [...response.body.matchAll(/id: (\d+)\ndata: (.*)\n\n/g)].map((match) => [Number(match[1]), JSON.parse(match[2]!) as Frame] as const)
+  const events = [...response.body.matchAll(/id: (\d+)\ndata: (.*)\n\n/g)].map(
+    (match) => [Number(match[1]), JSON.parse(match[2]!) as Frame] as const
+  )
   const last = events.length
-  t.same(events.map(([id]) => id), oneTo(last))
+  t.same(
+    events.map(([id]) => id),
+    oneTo(last)
+  )
   t.same(seqs(events.map(([, frame]) => frame)), oneTo(last))
-  const resumed = await app.inject({ url: `/v1/jobs/${job.id}/events`, headers: { ...asAdmin, 'last-event-id': String(last - 1) } })
+  const resumed = await app.inject({
+    url: `/v1/jobs/${job.id}/events`,
+    headers: { ...asAdmin, 'last-event-id': String(last - 1) }
+  })
   t.match(resumed.body, new RegExp(`id: ${last}\n`))
   t.equal(resumed.body.includes(`id: ${last - 1}\n`), false)
-  t.equal((await app.inject({ url: `/v1/jobs/${job.id}/events`, headers: { ...asAdmin, 'last-event-id': String(last) } })).statusCode, 204)
-  t.equal((await app.inject({ url: `/v1/jobs/${job.id}/events`, headers: { ...asAdmin, 'last-event-id': 'x' } })).statusCode, 422)
+  t.equal(
+    (
+      await app.inject({
+        url: `/v1/jobs/${job.id}/events`,
+        headers: { ...asAdmin, 'last-event-id': String(last) }
+      })
+    ).statusCode,
+    204
+  )
+  t.equal(
+    (await app.inject({ url: `/v1/jobs/${job.id}/events`, headers: { ...asAdmin, 'last-event-id': 'x' } }))
+      .statusCode,
+    422
+  )
 
   await t.test('a reader that goes away leaves nothing behind', async (t) => {
     const silent = await startJob(app, fake)
-    const request = httpGet({ port, host: '127.0.0.1', path: `/v1/jobs/${silent.id}/events`, headers: { authorization: `Bearer ${testToken}` } })
+    const request = httpGet({
+      port,
+      host: '127.0.0.1',
+      path: `/v1/jobs/${silent.id}/events`,
+      headers: { authorization: `Bearer ${testToken}` }
+    })
     const [stream] = (await once(request, 'response')) as [NodeJS.ReadableStream]
     await once(stream, 'data')
     t.equal(app.stream.counts().sse, 1)
@@ -184,7 +246,8 @@ await t.test('logs as text: whole, tail by lines, by attempt, followed', async (
   await job.print('one\ntwo\nth')
   await job.print('ree\n')
   await job.print('four')
-  const read = async (query: string) => (await app.inject({ url: `/v1/jobs/${job.id}/logs${query}`, headers: asAdmin })).body
+  const read = async (query: string) =>
+    (await app.inject({ url: `/v1/jobs/${job.id}/logs${query}`, headers: asAdmin })).body
   t.equal(await read(''), 'one\ntwo\nthree\nfour')
   t.equal(await read('?tail=2'), 'three\nfour')
   t.equal(await read('?tail=0'), '')
@@ -232,7 +295,15 @@ await t.test('readers cut at random points 100 times rebuild the exact output', 
         let text = ''
         const last = seqs(seen).at(-1)
         const request = httpGet(
-          { port, host: '127.0.0.1', path: `/v1/jobs/${job.id}/events`, headers: { authorization: `Bearer ${testToken}`, ...(last === undefined ? {} : { 'last-event-id': String(last) }) } },
+          {
+            port,
+            host: '127.0.0.1',
+            path: `/v1/jobs/${job.id}/events`,
+            headers: {
+              authorization: `Bearer ${testToken}`,
+              ...(last === undefined ? {} : { 'last-event-id': String(last) })
+            }
+          },
           (response) => {
             response.on('data', (chunk) => {
               text += String(chunk)
@@ -249,6 +320,12 @@ await t.test('readers cut at random points 100 times rebuild the exact output', 
   }
   for (const seen of await Promise.all([overSocket(), overEvents(), writer]).then(([a, b]) => [a, b])) {
     t.same(seqs(seen), oneTo(seen.length), 'no hole, no twin')
-    t.equal(seen.filter((frame): frame is LogFrame => frame.type === 'log').map((frame) => frame.text).join(''), printed.join(''))
+    t.equal(
+      seen
+        .filter((frame): frame is LogFrame => frame.type === 'log')
+        .map((frame) => frame.text)
+        .join(''),
+      printed.join('')
+    )
   }
 })

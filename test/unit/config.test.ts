@@ -15,8 +15,18 @@ const problemsOf = (argv: string[], env: NodeJS.ProcessEnv): string => {
 await t.test('defaults < file < environment < flags', (t) => {
   const file = join(t.testdir(), 'roost.yaml')
   writeFileSync(file, 'host: 127.0.0.2\nport: 1\nlogLevel: warn\nnode: {labels: {zone: a}}\n')
-  const { config, sources } = loadConfig(['--port', '3'], { ROOST_CONFIG: file, ROOST_PORT: '2', ROOST_LOG_LEVEL: 'error' })
-  t.match(config, { host: '127.0.0.2', port: 3, logLevel: 'error', process: 'auto', node: { labels: { zone: 'a' } } })
+  const { config, sources } = loadConfig(['--port', '3'], {
+    ROOST_CONFIG: file,
+    ROOST_PORT: '2',
+    ROOST_LOG_LEVEL: 'error'
+  })
+  t.match(config, {
+    host: '127.0.0.2',
+    port: 3,
+    logLevel: 'error',
+    process: 'auto',
+    node: { labels: { zone: 'a' } }
+  })
   t.match(sources, { host: file, port: '--port', logLevel: 'ROOST_LOG_LEVEL' })
   t.end()
 })
@@ -24,8 +34,22 @@ await t.test('defaults < file < environment < flags', (t) => {
 await t.test('what is wrong is named, with where it came from and what would be right', (t) => {
   const file = join(t.testdir(), 'roost.yaml')
   writeFileSync(file, 'prot: 1\ncapacity: {cpus: 2}\n')
-  const text = problemsOf(['--config', file, '--hots=x'], { ROOST_PORT: 'many', ROOST_DATADIR: '/x', ROOST_PROCESS: 'maybe', ROOST_RATE_LIMIT: '5' })
-  for (const says of [/prot .*did you mean "port"/, /capacity\.cpus/, /--hots .*did you mean --host/, /port \(ROOST_PORT\) must be integer; got "many"/, /ROOST_DATADIR .*did you mean ROOST_DATA_DIR/, /process \(ROOST_PROCESS\).*"on", "off", "auto"/, /rateLimit \(ROOST_RATE_LIMIT\)/]) t.match(text, says)
+  const text = problemsOf(['--config', file, '--hots=x'], {
+    ROOST_PORT: 'many',
+    ROOST_DATADIR: '/x',
+    ROOST_PROCESS: 'maybe',
+    ROOST_RATE_LIMIT: '5'
+  })
+  for (const says of [
+    /prot .*did you mean "port"/,
+    /capacity\.cpus/,
+    /--hots .*did you mean --host/,
+    /port \(ROOST_PORT\) must be integer; got "many"/,
+    /ROOST_DATADIR .*did you mean ROOST_DATA_DIR/,
+    /process \(ROOST_PROCESS\).*"on", "off", "auto"/,
+    /rateLimit \(ROOST_RATE_LIMIT\)/
+  ])
+    t.match(text, says)
   t.end()
 })
 
@@ -43,6 +67,15 @@ await t.test('secrets come from files, are never in a message and are masked', (
 })
 
 await t.test('variables that others read are no fault', (t) => {
-  t.equal(problemsOf([], { ROOST_URL: 'http://x', ROOST_SECRET_DB: 'y', ROOST_JOB_ID: 'z', ROOST_CACHE_DIR: '/c', ROOST_OLLAMA_URL: 'http://o' }), '')
+  t.equal(
+    problemsOf([], {
+      ROOST_URL: 'http://x',
+      ROOST_SECRET_DB: 'y',
+      ROOST_JOB_ID: 'z',
+      ROOST_CACHE_DIR: '/c',
+      ROOST_OLLAMA_URL: 'http://o'
+    }),
+    ''
+  )
   t.end()
 })

@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
+import { decide } from '../../src/domain/decide.ts'
 import {
   countedAttempts,
   createJob,
   currentAttempt,
-  decide,
   isFinished,
   transitions,
   type JobEvent,

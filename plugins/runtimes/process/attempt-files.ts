@@ -65,21 +65,29 @@ export function parseEnd([code = '', signalled = '', cause = '', drained = '']: 
 }
 
 /** The start time of a process in clock ticks since boot, or null where there is none. A zombie counts as there. */
-export function startOf(pid: number): string | null {
+export const startOf = (pid: number): string | null => statOf(pid)?.start ?? null
+
+/** False also for a zombie: it does nothing any more. */
+export function isAlive(mark: ProcessMark): boolean {
+  const stat = statOf(mark.pid)
+  return stat !== null && stat.start === mark.start && stat.state !== 'Z' && stat.state !== 'X'
+}
+
+function statOf(pid: number): { state: string; start: string } | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
     // The name in parentheses may hold anything, so the fields are counted from its end.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
+    const [state = '', ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return { state, start: fields[18] ?? '' }
   } catch {
     return null
   }
 }
 
-export const isAlive = (mark: ProcessMark): boolean => startOf(mark.pid) === mark.start
-
 /** Signals the process group that `mark` leads, or the process alone before it leads one. False where it is gone. */
 export function signalGroup(mark: ProcessMark, signal: NodeJS.Signals): boolean {
-  if (!isAlive(mark)) return false
+  // A leader that is a zombie still keeps its number for the group.
+  if (startOf(mark.pid) !== mark.start) return false
   return send(-mark.pid, signal) || send(mark.pid, signal)
 }
 

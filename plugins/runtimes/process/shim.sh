@@ -126,15 +126,15 @@ drain() {
 
 # What the job left in its process group: TERM, grace, KILL. Mostly there is nothing.
 end_group() {
-  kill -TERM -- "-$1" 2>/dev/null || return 0
-  kill -CONT -- "-$1" 2>/dev/null
+  kill -TERM "-$1" 2>/dev/null || return 0
+  kill -CONT "-$1" 2>/dev/null
   tries=$((grace * 10))
   while [ $tries -gt 0 ]; do
     sleep 0.1
-    kill -0 -- "-$1" 2>/dev/null || return 0
+    kill -0 "-$1" 2>/dev/null || return 0
     tries=$((tries - 1))
   done
-  kill -KILL -- "-$1" 2>/dev/null
+  kill -KILL "-$1" 2>/dev/null
 }
 
 slot() {
@@ -270,10 +270,10 @@ expire() {
     if [ $kind = t ]; then
       { echo deadline >"$folder/cause"; } 2>/dev/null
       true >|"$run/deadlines/$(printf %012d $((now + grace))).k.$name"
-      kill -TERM -- "-$job" 2>/dev/null || kill -TERM "$job" 2>/dev/null
-      kill -CONT -- "-$job" 2>/dev/null
+      kill -TERM "-$job" 2>/dev/null || kill -TERM "$job" 2>/dev/null
+      kill -CONT "-$job" 2>/dev/null
     else
-      kill -KILL -- "-$job" 2>/dev/null || kill -KILL "$job" 2>/dev/null
+      kill -KILL "-$job" 2>/dev/null || kill -KILL "$job" 2>/dev/null
     fi
   fi
   rm -f "$entry"
