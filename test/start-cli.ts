@@ -2,6 +2,8 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))
+// As the launcher has it: without, half of each start goes into stripping types.
+const compileCache = fileURLToPath(new URL('../node_modules/.cache/roost-compile', import.meta.url))
 
 export interface CliEnd { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string }
 
@@ -28,7 +30,7 @@ export interface CliOptions {
 export function startCli(args: readonly string[], { dataDir, env = {}, cwd, input }: CliOptions = {}): Cli {
   const { PATH = '', HOME = '' } = process.env
   const child = spawn(process.execPath, [main, ...args], {
-    env: { PATH, HOME, ...(dataDir === undefined ? {} : { ROOST_DATA_DIR: dataDir }), ...env }, ...(cwd === undefined ? {} : { cwd })
+    env: { PATH, HOME, NODE_COMPILE_CACHE: compileCache, ...(dataDir === undefined ? {} : { ROOST_DATA_DIR: dataDir }), ...env }, ...(cwd === undefined ? {} : { cwd })
   })
   const chunks: Buffer[] = []
   let errors = ''

@@ -4,6 +4,7 @@ import type { Runtime } from '../../src/contracts/runtime.ts'
 export function createRuntimes() {
   const byName = new Map<string, Runtime>()
   const byTaskType = new Map<string, Runtime>()
+  const names = new Map<string, string>()
   return {
     /** Adds a runtime before the service is ready. Throws where its name or one of its task types is taken. */
     add(runtime: Runtime): void {
@@ -14,14 +15,16 @@ export function createRuntimes() {
           throw new Error(`Runtime "${other.name}" takes tasks of type "${type}" already`)
       }
       byName.set(runtime.name, runtime)
-      for (const type of runtime.taskTypes) byTaskType.set(type, runtime)
+      for (const type of runtime.taskTypes) {
+        byTaskType.set(type, runtime)
+        names.set(type, runtime.name)
+      }
     },
     find: (name: string): Runtime | null => byName.get(name) ?? null,
     forTask: (type: string): Runtime | null => byTaskType.get(type) ?? null,
     list: (): Runtime[] => [...byName.values()],
     /** Task type -> name of the runtime that takes it. */
-    taskTypes: (): ReadonlyMap<string, string> =>
-      new Map([...byTaskType].map(([type, runtime]) => [type, runtime.name]))
+    taskTypes: (): ReadonlyMap<string, string> => names
   }
 }
 

@@ -5,7 +5,7 @@ import { validateConstraint } from '../../src/domain/placement/constraints.ts'
 import { decide } from '../../src/domain/decide.ts'
 import { createJob, isFinished, type JobRecord } from '../../src/domain/job-state.ts'
 import { toJob } from '../../src/domain/job-view.ts'
-import { explain, isUnplaceable } from '../../src/domain/placement/index.ts'
+import { choose, explain, isUnplaceable } from '../../src/domain/placement/index.ts'
 import { RoostError } from '../../src/errors.ts'
 import { newId } from '../../src/ids.ts'
 import type { FrameBody } from '../../src/schemas/frame.ts'
@@ -60,12 +60,14 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
   }
 
   function explainNow(spec: JobSpec): Placement {
-    const entry = toQueueEntry({ ...createJob('plan', 'default', spec, clock.now()).job }, [])
-    return explain(toPlacementJob(entry), [localNode(context)], { seed: 0 })
+    return explain(toPlacementJob('new', spec), [localNode(context)], { seed: 0 })
   }
 
   /** Refuses what waiting could never make possible. */
   function requirePlaceable(spec: JobSpec): void {
+    const empty = localNode(context)
+    empty.free = empty.allocatable
+    if (choose(toPlacementJob('new', spec), [empty], { seed: 0 }) !== null) return
     const placement = explainNow(spec)
     if (placement.choice !== null || !isUnplaceable(placement)) return
     const reasons = placement.filtered.flatMap((filtered) =>

@@ -3,7 +3,7 @@ import { parseCpu, parseMemory } from '../../src/domain/quantity.ts'
 import { attemptName, currentAttempt, type JobRecord } from '../../src/domain/job-state.ts'
 import { choose } from '../../src/domain/placement/index.ts'
 import type { SchedulerContext } from './context.ts'
-import { localNode, requestsOf, toPlacementJob } from './placing.ts'
+import { localNode, requestsOf } from './placing.ts'
 import type { QueueEntry } from './queue.ts'
 
 /** After a fault of the storage the queue is looked at again this much later. */
@@ -42,7 +42,7 @@ export function createDispatch(context: SchedulerContext) {
         continue
       }
       node.free = capacity.free()
-      const decision = choose(toPlacementJob(entry), [node], { seed: 0 })
+      const decision = choose(entry, [node], { seed: 0 })
       const reserved = decision === null ? null : capacity.reserve(entry.id, entry.resources)
       if (reserved !== null) {
         queue.remove(entry.id)
@@ -66,7 +66,7 @@ export function createDispatch(context: SchedulerContext) {
   function couldFit(entry: QueueEntry): boolean {
     const node = localNode(context)
     node.free = node.allocatable
-    return choose(toPlacementJob(entry), [node], { seed: 0 }) !== null
+    return choose(entry, [node], { seed: 0 }) !== null
   }
 
   function lacksOnlyGpu(

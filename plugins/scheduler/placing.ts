@@ -14,33 +14,26 @@ export function requestsOf(spec: JobSpec): { cpu: number; memoryBytes: number; g
   }
 }
 
-export function toQueueEntry(job: JobRecord, waitingFor: Iterable<string>): QueueEntry {
-  const { spec } = job
+/** What a job asks of a node. */
+export function toPlacementJob(id: string, spec: JobSpec): PlacementJob {
   return {
-    id: job.id,
-    tenant: job.tenant,
-    priority: spec.priority ?? 50,
+    id,
     taskType: spec.task.type,
     resources: requestsOf(spec),
     constraints: spec.constraints ?? [],
     locality: spec.placement?.locality ?? 'prefer-local',
-    node: spec.placement?.node ?? null,
-    createdAt: job.createdAt,
-    notBefore: job.notBefore,
-    waitingFor: new Set(waitingFor)
+    node: spec.placement?.node ?? null
   }
 }
 
-export function toPlacementJob(
-  entry: Pick<QueueEntry, 'id' | 'taskType' | 'resources' | 'constraints' | 'locality' | 'node'>
-): PlacementJob {
+export function toQueueEntry(job: JobRecord, waitingFor: Iterable<string>): QueueEntry {
   return {
-    id: entry.id,
-    taskType: entry.taskType,
-    resources: entry.resources,
-    constraints: entry.constraints,
-    locality: entry.locality,
-    node: entry.node
+    ...toPlacementJob(job.id, job.spec),
+    tenant: job.tenant,
+    priority: job.spec.priority ?? 50,
+    createdAt: job.createdAt,
+    notBefore: job.notBefore,
+    waitingFor: new Set(waitingFor)
   }
 }
 

@@ -1,15 +1,9 @@
-import type { Constraint } from '../../src/schemas/job.ts'
+import type { PlacementJob } from '../../src/domain/placement/index.ts'
 
 /** What the queue keeps of a waiting job; the rest is read when its turn comes. */
-export interface QueueEntry {
-  id: string
+export interface QueueEntry extends PlacementJob {
   tenant: string
   priority: number
-  taskType: string
-  resources: { cpu: number; memoryBytes: number; gpu: number }
-  constraints: readonly Constraint[]
-  locality: 'prefer-local' | 'local-only' | 'any'
-  node: string | null
   createdAt: number
   /** Not placed before this time (backoff), ms since the epoch. */
   notBefore: number | null
@@ -25,6 +19,8 @@ export function createQueue() {
   const entries = new Map<string, QueueEntry>()
   /** By priority, highest first when walked; each bucket sorted by id. */
   const buckets = new Map<number, string[]>()
+  /** Entries with a backoff: few, so that looking for the next one due does not walk the queue. */
+  const delayed = new Set<QueueEntry>()
 
   const isReady = (entry: QueueEntry, now: number) =>
     entry.waitingFor.size === 0 && (entry.notBefore === null || entry.notBefore <= now)
@@ -37,6 +33,7 @@ export function createQueue() {
     add(entry: QueueEntry): void {
       if (entries.has(entry.id)) return
       entries.set(entry.id, entry)
+      if (entry.notBefore !== null) delayed.add(entry)
       let bucket = buckets.get(entry.priority)
       if (bucket === undefined) buckets.set(entry.priority, (bucket = []))
       // New jobs come last; one that comes back (a retry) takes its old place.
@@ -47,6 +44,7 @@ export function createQueue() {
       const entry = entries.get(id)
       if (entry === undefined) return undefined
       entries.delete(id)
+      delayed.delete(entry)
       const bucket = buckets.get(entry.priority)!
       const at = bucket[0] === id ? 0 : lowerBound(bucket, id)
       if (at === 0) bucket.shift()
@@ -75,7 +73,7 @@ export function createQueue() {
     /** Earliest end of a backoff after `now`; null where there is none. */
     nextDue(now: number): number | null {
       let due: number | null = null
-      for (const entry of entries.values()) {
+      for (const entry of delayed) {
         if (entry.notBefore !== null && entry.notBefore > now && (due === null || entry.notBefore < due))
           due = entry.notBefore
       }

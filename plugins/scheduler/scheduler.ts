@@ -7,7 +7,7 @@ import { createAccept, openBodyKey } from './accept.ts'
 import { createContext, type SchedulerOptions } from './context.ts'
 import { createControl } from './control.ts'
 import { createDispatch } from './dispatch.ts'
-import { localNode, toPlacementJob } from './placing.ts'
+import { localNode } from './placing.ts'
 import { createProgress } from './progress.ts'
 import { recover } from './recover.ts'
 
@@ -74,7 +74,7 @@ export async function createScheduler(options: SchedulerOptions) {
       }
     }
     if (context.paused !== null) return { reason: 'paused', message: context.paused }
-    const placement = explain(toPlacementJob(entry), [localNode(context)], { seed: 0 })
+    const placement = explain(entry, [localNode(context)], { seed: 0 })
     const reasons = placement.filtered[0]?.reasons ?? []
     if (reasons.length === 0) {
       const before = queue.position(job.id) ?? 0

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { runCli, startCli } from '../start-cli.ts'
 import { startServiceFor } from '../start-service.ts'
+import { untilFile } from '../until-file.ts'
 
 const service = await startServiceFor(t)
 const { dataDir } = service
@@ -55,7 +56,7 @@ await t.test('Ctrl-C leaves a batch running; with --rm it cancels it', async (t)
   for (const [flags, state] of [[[], 'running'], [['--rm'], 'cancelled']] as const) {
     writeFileSync(join(folder, 'jobs'), `["sh","-c","touch ${folder}/${state}; exec sleep 60"]\n`)
     const cli = startCli(['run', '--from', join(folder, 'jobs'), '--idempotency-key', `ctrl-c-${state}`, ...flags], { dataDir })
-    while (!existsSync(join(folder, state))) await new Promise((resolve) => setImmediate(resolve))
+    await untilFile(folder, () => existsSync(join(folder, state)))
     cli.child.kill('SIGINT')
     t.match(await cli.ended, { code: 130, stderr: state === 'running' ? /roost cancel --label/ : /Cancelled/ })
     const { items } = JSON.parse((await runCli(['ps', '-a', '--json', '--label', `roost.dev/batch=ctrl-c-${state}`], { dataDir })).stdout) as { items: { id: string; state: string; reason: string | null }[] }
@@ -73,7 +74,7 @@ await t.test('a batch survives kill -9 of the service: every job runs once', { t
   const cli = startCli(['run', '--from', join(folder, 'jobs.ndjson'), '--json'], { dataDir })
   const done = () => (existsSync(ran) ? readFileSync(ran, 'utf8').split('\n').length - 1 : 0)
   for (const after of [1, 40, 80]) {
-    while (done() < after) await new Promise((resolve) => setImmediate(resolve))
+    await untilFile(folder, () => done() >= after)
     await service.kill()
     await service.restart()
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { startCli } from '../start-cli.ts'
 import { startServiceFor } from '../start-service.ts'
+import { untilFile } from '../until-file.ts'
 
 const service = await startServiceFor(t)
 const { dataDir } = service
@@ -18,7 +19,7 @@ await t.test('kill -9 of the service and a restart cost no byte of a running job
   await cli.until((out) => out.includes('line 1999\n'))
   await service.kill()
   writeFileSync(join(folder, 'away'), '')
-  while (!existsSync(join(folder, 'written'))) await new Promise((resolve) => setImmediate(resolve))
+  await untilFile(folder, () => existsSync(join(folder, 'written')))
   await service.restart()
   writeFileSync(join(folder, 'back'), '')
   const lines = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `line ${from + i}\n`).join('')

@@ -1,22 +1,22 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, statfsSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, statfsSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { systemClock, type Clock } from '../../../src/contracts/clock.ts'
 import type { AttemptOrder, Report, Runtime } from '../../../src/contracts/runtime.ts'
 import { findAccount, findPrefix, findTool } from './account.ts'
 import { createAttempt, fence, type LiveAttempt } from './attempt.ts'
-import { isAlive, parseEnd, readBootId, readFacts } from './attempt-files.ts'
+import { isAlive, parseEnd, readBootId, readFacts, streams } from './attempt-files.ts'
 import { openCgroups, type Cgroups } from './cgroup.ts'
 import { checkFolder, checkStrings, commandOf, environmentOf, findProgram, shimOrder, type Account, type StartFault } from './command.ts'
 import { createDeadlines, type Deadlines } from './deadlines.ts'
-import { createSpawner, type Spawner } from './spawner.ts'
+import { createSpawner, openPipeDir, type Spawner } from './spawner.ts'
 
 export interface ProcessRuntimeLog {
   warn(details: object, message: string): void
 }
 
 export interface ProcessRuntimeOptions {
-  /** Attempts live in its `attempts`, the shims' pipes in its `shim`. One runtime per folder at a time. */
+  /** Attempts live in its `attempts`, what the shims share in its `shim`. One runtime per folder at a time. */
   dataDir: string
   log: ProcessRuntimeLog
   clock?: Clock
@@ -55,7 +55,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   const emptyCgroups = new Set<string>()
   /** When a slot got the order of an attempt. */
   const ordered = new Map<string, number>()
-  let machinery: { report: Report; spawner: Spawner; deadlines: Deadlines; cgroups: Cgroups; boot: string; account: Account; prefix: string[]; envProgram: string } | null = null
+  let machinery: { report: Report; spawner: Spawner; deadlines: Deadlines; cgroups: Cgroups; boot: string; account: Account; prefix: string[]; envProgram: string; pipeDir: string } | null = null
   let isClosed = false
   /** How long a shim takes from its order to the job's exec, lately: a measure of how busy the machine is. */
   let startMs = 1
@@ -143,8 +143,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     }
     const text = guarded(() => prepareOrder(order))
     if (text === null) return
-    opened().spawner.run(order.name, (takeFolder) => guarded(() => {
-      placeFolder(order, takeFolder)
+    opened().spawner.run(order.name, (place) => guarded(() => {
+      placeFolder(order, place)
       ordered.set(order.name, clock.now())
       return text
     }))
@@ -180,18 +180,17 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     })
   }
 
-  /** The one change on disk that the service makes for a start: a folder that is ready moves to its name. */
-  function placeFolder(order: AttemptOrder, takeFolder: () => string): void {
+  function placeFolder(order: AttemptOrder, place: () => void): void {
+    place()
     const folder = join(attemptsDir, order.name)
-    // It may be there already: an earlier service was killed between this and the order.
-    if (!existsSync(folder)) renameSync(takeFolder(), folder)
     const stdin = commandOf(order.task)?.stdin
     if (stdin != null) writeFileSync(join(folder, 'stdin'), stdin, { mode: 0o600 })
     if (options.jobUser === undefined) return
-    const { uid, gid } = opened().account
+    const { account: { uid, gid }, pipeDir } = opened()
     chmodSync(folder, folderMode())
     // A job may open its own /dev/stdout again, as its own user.
-    for (const file of ['work', 'stdout.pipe', 'stderr.pipe']) chownSync(join(folder, file), uid, gid)
+    for (const stream of streams) chownSync(join(pipeDir, 'live', `${order.name}.${stream}`), uid, gid)
+    chownSync(join(folder, 'work'), uid, gid)
   }
 
   const folderMode = () => (options.jobUser === undefined ? 0o700 : 0o711)
@@ -223,12 +222,13 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       const shell = options.shell ?? findTool('dash') ?? findTool('sh')
       if (shell === null) throw new Error('The process runtime needs a POSIX sh in PATH')
       const cgroups = openCgroups()
+      const pipeDir = openPipeDir(runDir)
       const spawner = createSpawner({
-        runDir, attemptsDir, shell, graceSeconds: Math.ceil(killGraceSeconds), clock, onNote: hear,
+        runDir, attemptsDir, pipeDir, shell, graceSeconds: Math.ceil(killGraceSeconds), clock, onNote: hear,
         warn: (message) => log.warn({ runtime: 'process' }, message)
       })
       machinery = {
-        report, spawner, cgroups, account, deadlines: createDeadlines(join(runDir, 'deadlines'), clock), boot: readBootId(),
+        report, spawner, pipeDir, cgroups, account, deadlines: createDeadlines(join(runDir, 'deadlines'), clock), boot: readBootId(),
         prefix: findPrefix(options.jobUser === undefined ? null : account), envProgram: findTool('env') ?? '/usr/bin/env'
       }
       await spawner.open()

@@ -1,16 +1,17 @@
-# Roost's shim: POSIX sh, started as `sh -s -- RUN ATTEMPTS GRACE NAME` and fed by the service over a pipe
+# Roost's shim: POSIX sh, started as `sh -s -- RUN ATTEMPTS PIPES GRACE NAME` and fed by the service over a pipe
 # (docs/decisions/004-shim.md). Three roles, all of which outlive the service:
 #   spawner   forks slots, makes named pipes, starts collectors; ends with the service
 #   slot      the shim proper: runs one attempt after the other; ends when the service is gone and its job has ended
 #   watchdog  one per node: deadlines, and collectors for attempts of a service that died
-# An attempt's folder: state (lines, below), stdout, stderr, *.pipe, cause, collected, fenced, work/.
+# An attempt's folder: state (lines, below), stdout, stderr, cause, collected, fenced, work/. Its pipes are in PIPES/live.
 #   shim BOOT PID START CAP DUE | job PID START | fail CODE | collector STREAM PID START | declined | end STREAM DROPPED
 #   ending | exit CODE SIGNALLED CAUSE DRAINED
 # A line counts when its newline is there.
 
-run=$1 attempts=$2 grace=$3 me=$4
-notify=$run/notify
+run=$1 attempts=$2 pipes=$3 grace=$4 me=$5
 umask 077
+# Read and write: opening never waits for a service that is not there. Held open, as the path may not last.
+exec 7<>"$pipes/notify"
 # O_EXCL: creating a file is how the shim claims things, without a fork.
 set -C
 
@@ -35,8 +36,7 @@ is_alive() {
 }
 
 tell() {
-  # Read and write: opening never waits for a service that is not there.
-  echo "$1" 1<>"$notify"
+  echo "$1" >&7
 }
 
 # ---- slot ----
@@ -46,10 +46,11 @@ tell() {
 attempt() {
   name=$1 cap=$2 due=$3 cwd=$4 stdin=$5
   shift 5
-  d=$attempts/$name
+  d=$attempts/$name p=$pipes/live/$name
   # The first act, atomic: whoever creates the state file runs the attempt.
   if ! { true >"$d/state"; } 2>/dev/null; then tell "free $me"; return; fi
-  exec 2>|"$run/slots/$me/err" 3<>"$d/stdout.pipe" 4<>"$d/stderr.pipe" 5>>"$d/state"
+  [ ! -s "$pipes/slots/$me/err" ] || true >|"$pipes/slots/$me/err"
+  exec 3<>"$p.stdout" 4<>"$p.stderr" 5>>"$d/state"
   echo "shim $boot $self $cap $due" >&5
   if [ -z "$lazy" ]; then
     collect "$name" "$cap" &
@@ -72,12 +73,12 @@ attempt() {
     # From here on the variables are the job's: only positional parameters are used.
     while [ "$1" != -- ]; do export "$1"; shift; done
     shift
-    exec "$@" 3>&- 4>&- 5>&-
-  ) <"$stdin" >"$d/stdout.pipe" 2>"$d/stderr.pipe"
+    exec "$@" 3>&- 4>&- 5>&- 7>&-
+  ) <"$stdin" >"$p.stdout" 2>"$p.stderr"
   code=$?
   # The shell says "Killed" and so on where the job died of a signal: exit 137 is told apart from kill -9.
   signalled=0 cause=none job= failed=none
-  [ $code -le 128 ] || [ ! -s "$run/slots/$me/err" ] || signalled=1
+  [ $code -le 128 ] || [ ! -s "$pipes/slots/$me/err" ] || signalled=1
   while read -r word first rest; do
     case $word in
       job) job=$first ;;
@@ -119,7 +120,8 @@ is_collected() {
 }
 
 drain() {
-  [ "$d/$1.pipe" -nt "$run/reference" ] || return 0
+  # By its descriptor: the path may be gone.
+  [ "/proc/self/fd/$2" -nt "$run/reference" ] || return 0
   dd bs=1048576 count=1 <&"$2" >>"$d/$1" 2>/dev/null
   drained=$drained+$1
 }
@@ -143,6 +145,8 @@ slot() {
   read -r boot </proc/sys/kernel/random/boot_id
   lazy=
   [ ! -e "$run/lazy" ] || lazy=yes
+  # What the shell says of a job that a signal ended.
+  exec 2>>"$pipes/slots/$me/err"
   tell "slot $me $self"
 }
 
@@ -150,10 +154,10 @@ slot() {
 
 # collect NAME CAP: takes both streams of the attempt, unless another has.
 collect() {
-  d=$attempts/$1
-  [ -p "$d/stdout.pipe" ] && [ -p "$d/stderr.pipe" ] || exit 0
+  d=$attempts/$1 p=$pipes/live/$1
+  [ -p "$p.stdout" ] && [ -p "$p.stderr" ] || exit 0
   # Open before the claim: what is in a pipe lives only while someone holds it open.
-  { exec 3<>"$d/stdout.pipe" 4<>"$d/stderr.pipe" 5>>"$d/state"; } 2>/dev/null
+  { exec 3<>"$p.stdout" 4<>"$p.stderr" 5>>"$d/state"; } 2>/dev/null
   { true >"$d/collected"; } 2>/dev/null || exit 0
   while read -r word rest; do
     [ "$word" != ending ] || { echo declined >&5; exit 0; }
@@ -165,7 +169,7 @@ collect() {
 
 # stream NAME CAP: keeps CAP bytes and a little more, counts the rest exactly. dd writes each read at once.
 stream() {
-  exec 6<"$d/$1.pipe" 3>&- 4>&-
+  exec 6<"$p.$1" 3>&- 4>&-
   identify
   echo "collector $1 $id" >&5
   left=$(($2 + 65536)) dropped=0 open=yes child=
@@ -287,7 +291,7 @@ spawner() {
 }
 
 open_slot() {
-  "$1" -s -- "$run" "$attempts" "$grace" "$2" <"$run/slots/$2/stdout.pipe" >/dev/null 2>&1 &
+  "$1" -s -- "$run" "$attempts" "$pipes" "$grace" "$2" <"$pipes/slots/$2/orders" >/dev/null 2>&1 &
 }
 
 # make_folders BATCH COUNT: so many at a time, as each exec costs as much as a job. The pipes are dated back, so that
@@ -296,8 +300,13 @@ make_folders() {
   batch=$1 n=$2
   set --
   while [ $n -gt 0 ]; do n=$((n - 1)); set -- "$@" "$run/pool/$batch.$n/work"; done
-  mkdir -p -- "$@" || exit 0
-  for work in "$@"; do shift; set -- "$@" "${work%work}stdout.pipe" "${work%work}stderr.pipe"; done
+  mkdir -p -- "$pipes/pool" "$@" || exit 0
+  for work; do
+    n=${work%/work}
+    n=$pipes/pool/${n##*/}
+    shift
+    set -- "$@" "$n.stdout" "$n.stderr"
+  done
   mkfifo -- "$@" && touch -t 197101010000 -- "$@" && tell "folders $batch"
 }
 
@@ -305,7 +314,7 @@ make_folders() {
 remove_folders() {
   batch=$1
   shift
-  for name; do shift; set -- "$@" "$attempts/$name"; done
+  for name; do shift; set -- "$@" "$attempts/$name" "$pipes/live/$name.stdout" "$pipes/live/$name.stderr"; done
   rm -rf -- "$@"
   tell "removed $batch"
 }

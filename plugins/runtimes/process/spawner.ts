@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
-import { closeSync, constants, mkdirSync, openSync, renameSync, rmSync, statSync, utimesSync, writeFileSync, writeSync } from 'node:fs'
-import { randomBytes } from 'node:crypto'
+import { closeSync, constants, existsSync, lstatSync, mkdirSync, openSync, renameSync, rmSync, statSync, utimesSync, writeFileSync, writeSync } from 'node:fs'
+import { createHash, randomBytes } from 'node:crypto'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '../../../src/contracts/clock.ts'
-import { isAlive, type ProcessMark } from './attempt-files.ts'
+import { isAlive, streams, type ProcessMark } from './attempt-files.ts'
 
 const script = join(import.meta.dirname, 'shim.sh')
 const batchSize = 64
@@ -14,12 +14,14 @@ const askAgainMs = 5000
 
 interface Slot { id: string; orders: Socket; mark: ProcessMark | null; openedAt: number; name: string | null }
 
-/** Work for a slot. `prepare` puts a folder in its place when the slot is there, and returns the order, or null to give up. */
-interface Pending { name: string; prepare: (takeFolder: () => string) => string | null }
+/** Work for a slot. `prepare` is called when the slot is there: `place` makes folder and pipes; it returns the order, or null to give up. */
+interface Pending { name: string; prepare: (place: () => void) => string | null }
 
 export interface SpawnerOptions {
   runDir: string
   attemptsDir: string
+  /** Where the named pipes are: in memory where that can be, as a journal would time each write (openPipeDir). */
+  pipeDir: string
   shell: string
   graceSeconds: number
   clock: Clock
@@ -50,10 +52,9 @@ export interface Spawner {
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
-export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock, warn, onNote }: SpawnerOptions): Spawner {
+export function createSpawner({ runDir, attemptsDir, pipeDir, shell, graceSeconds, clock, warn, onNote }: SpawnerOptions): Spawner {
   const nonce = randomBytes(4).toString('hex')
-  const notifyFile = join(runDir, 'notify')
-  const poolDir = join(runDir, 'pool')
+  const notifyFile = join(pipeDir, 'notify')
   const slots = new Map<string, Slot>()
   const idle: Slot[] = []
   const queue: Pending[] = []
@@ -68,7 +69,7 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
   const command = (text: string) => void commands?.write(text)
 
   function spawnShell(): void {
-    const child = spawn(shell, ['-s', '--', runDir, attemptsDir, String(graceSeconds), 'spawner'], {
+    const child = spawn(shell, ['-s', '--', runDir, attemptsDir, pipeDir, String(graceSeconds), 'spawner'], {
       detached: true, cwd: '/', stdio: ['pipe', 'ignore', 'ignore'], env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C' }
     })
     child.unref()
@@ -122,7 +123,7 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
       idle.push(slot)
     } else if (word === 'folders') {
       if (subject !== `${nonce}.${folders.batch}`) return
-      for (let i = 0; i < batchSize; i++) pool.push(join(poolDir, `${subject}.${i}`))
+      for (let i = 0; i < batchSize; i++) pool.push(`${subject}.${i}`)
       folders.askedAt = null
       folders.onFirst?.()
     } else if (word === 'removed') {
@@ -152,14 +153,14 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
     const at = idle.indexOf(slot)
     if (at >= 0) idle.splice(at, 1)
     slot.orders.destroy()
-    rmSync(join(runDir, 'slots', slot.id), { recursive: true, force: true })
+    rmSync(join(pipeDir, 'slots', slot.id), { recursive: true, force: true })
   }
 
   function dispatch(): void {
     if (isClosed) return
     while (queue.length > 0 && idle.length > 0 && pool.length > 0) {
       const { name, prepare } = queue.shift()!
-      const order = prepare(() => pool.pop()!)
+      const order = prepare(() => place(name, pool.pop()!))
       if (order === null) continue
       const slot = idle.pop()!
       slot.name = name
@@ -175,12 +176,20 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
     }
   }
 
+  /** The one change on disk that the service makes for a start: a folder that is ready moves to its name. */
+  function place(name: string, ready: string): void {
+    for (const stream of streams) renameSync(join(pipeDir, 'pool', `${ready}.${stream}`), join(pipeDir, 'live', `${name}.${stream}`))
+    // It may be there already: an earlier service was killed between this and the order.
+    if (!existsSync(join(attemptsDir, name))) renameSync(join(runDir, 'pool', ready), join(attemptsDir, name))
+  }
+
   function openSlot(): void {
     const id = `${nonce}.${++slotCount}`
-    const folder = join(runDir, 'slots', id)
-    renameSync(pool.pop()!, folder)
+    const folder = join(pipeDir, 'slots', id)
+    mkdirSync(folder, { mode: 0o700 })
+    renameSync(join(pipeDir, 'pool', `${pool.pop()!}.stdout`), join(folder, 'orders'))
     // Read and write: it opens without the slot, and when this service dies the slot finds the end of its orders.
-    const fd = openSync(join(folder, 'stdout.pipe'), constants.O_RDWR | constants.O_NONBLOCK)
+    const fd = openSync(join(folder, 'orders'), constants.O_RDWR | constants.O_NONBLOCK)
     const orders = new Socket({ fd, readable: false, writable: true })
     orders.unref()
     orders.on('error', (error) => warn(`orders of a shim: ${error.message}`))
@@ -199,8 +208,8 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
 
   return {
     async open() {
-      for (const folder of ['pool', 'slots']) rmSync(join(runDir, folder), { recursive: true, force: true })
-      for (const folder of ['pool', 'slots', 'deadlines']) mkdirSync(join(runDir, folder), { recursive: true, mode: 0o700 })
+      for (const folder of [join(runDir, 'pool'), join(pipeDir, 'pool'), join(pipeDir, 'slots')]) rmSync(folder, { recursive: true, force: true })
+      for (const folder of [join(runDir, 'deadlines'), join(pipeDir, 'slots'), join(pipeDir, 'live')]) mkdirSync(folder, { recursive: true, mode: 0o700 })
       const reference = join(runDir, 'reference')
       writeFileSync(reference, '')
       utimesSync(reference, 86_400 * 366, 86_400 * 366)
@@ -221,7 +230,7 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
       dispatch()
       await ready
       rmSync(join(runDir, 'lazy'), { force: true })
-      if (showsWrites(pool.pop()!, reference)) writeFileSync(join(runDir, 'lazy'), '')
+      if (showsWrites(join(pipeDir, 'pool', `${pool.pop()!}.stdout`), reference)) writeFileSync(join(runDir, 'lazy'), '')
     },
     run(name, prepare) {
       queue.push({ name, prepare })
@@ -263,7 +272,7 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
       commands?.end()
       notes?.destroy()
       for (const slot of slots.values()) slot.orders.destroy()
-      rmSync(poolDir, { recursive: true, force: true })
+      for (const folder of [runDir, pipeDir]) rmSync(join(folder, 'pool'), { recursive: true, force: true })
     }
   }
 }
@@ -272,14 +281,28 @@ export function createSpawner({ runDir, attemptsDir, shell, graceSeconds, clock,
  * Whether a write to a named pipe changes its time here, on which late collectors rest. Network file systems keep no
  * such times; there every attempt gets its collectors at once.
  */
-function showsWrites(folder: string, reference: string): boolean {
-  const pipe = join(folder, 'stdout.pipe')
+function showsWrites(pipe: string, reference: string): boolean {
   const fd = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
   writeSync(fd, 'x')
   const isShown = statSync(pipe).mtimeMs > statSync(reference).mtimeMs
   closeSync(fd)
-  rmSync(folder, { recursive: true })
   return isShown
+}
+
+/**
+ * A folder in memory of this data folder's own, or `runDir` where there is none. On a disk each write to a pipe would
+ * note its time in the journal, and wait there for the fsyncs of others.
+ */
+export function openPipeDir(runDir: string, memoryDir = '/dev/shm'): string {
+  const folder = join(memoryDir, `roost-${createHash('sha256').update(runDir).digest('hex').slice(0, 16)}`)
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) return runDir
+  }
+  // Anybody may make a folder of that name there: only our own will do.
+  const { uid, mode } = lstatSync(folder)
+  return uid === process.getuid?.() && (mode & 0o170_077) === 0o040_000 ? folder : runDir
 }
 
 async function makePipe(shell: string, file: string): Promise<void> {
