@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto'
-import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { LogController, type FastifyHttpOptions, type FastifyInstance } from 'fastify'
@@ -135,7 +135,7 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   const problem = toProblem(new RoostError(code, detail))
   const body = JSON.stringify(problem)
   socket.end(
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nContent-Type: ${problemType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
+    `HTTP/1.1 ${problem.status} ${problem.title}\r\nContent-Type: ${problemType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
   )
 }
 

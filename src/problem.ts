@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { ErrorObject } from 'ajv'
 import { catalogue, RoostError, UniqueViolation, type ErrorCode } from './errors.ts'
@@ -71,11 +70,9 @@ export function toRoostError(error: unknown): RoostError {
     fastifyError.statusCode >= 400 &&
     fastifyError.statusCode < 500
   ) {
-    return new RoostError(
-      'bad-request',
-      fastifyError.message ?? STATUS_CODES[fastifyError.statusCode] ?? 'The request could not be understood',
-      { cause: error }
-    )
+    return new RoostError('bad-request', fastifyError.message ?? 'The request could not be understood', {
+      cause: error
+    })
   }
   return new RoostError('internal', 'A fault in Roost; the log has the details under this request id', {
     cause: error

@@ -5,7 +5,12 @@ const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))
 // As the launcher has it: without, half of each start goes into stripping types.
 const compileCache = fileURLToPath(new URL('../node_modules/.cache/roost-compile', import.meta.url))
 
-export interface CliEnd { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string }
+export interface CliEnd {
+  code: number | null
+  signal: NodeJS.Signals | null
+  stdout: string
+  stderr: string
+}
 
 export interface Cli {
   readonly child: ChildProcessWithoutNullStreams
@@ -30,7 +35,14 @@ export interface CliOptions {
 export function startCli(args: readonly string[], { dataDir, env = {}, cwd, input }: CliOptions = {}): Cli {
   const { PATH = '', HOME = '' } = process.env
   const child = spawn(process.execPath, [main, ...args], {
-    env: { PATH, HOME, NODE_COMPILE_CACHE: compileCache, ...(dataDir === undefined ? {} : { ROOST_DATA_DIR: dataDir }), ...env }, ...(cwd === undefined ? {} : { cwd })
+    env: {
+      PATH,
+      HOME,
+      NODE_COMPILE_CACHE: compileCache,
+      ...(dataDir === undefined ? {} : { ROOST_DATA_DIR: dataDir }),
+      ...env
+    },
+    ...(cwd === undefined ? {} : { cwd })
   })
   const chunks: Buffer[] = []
   let errors = ''
@@ -39,17 +51,23 @@ export function startCli(args: readonly string[], { dataDir, env = {}, cwd, inpu
   child.stdin.end(input ?? '')
   const stdout = () => Buffer.concat(chunks)
   const ended = new Promise<CliEnd>((resolve) => {
-    child.once('close', (code, signal) => resolve({ code, signal, stdout: stdout().toString('utf8'), stderr: errors }))
+    child.once('close', (code, signal) =>
+      resolve({ code, signal, stdout: stdout().toString('utf8'), stderr: errors })
+    )
   })
   return {
-    child, stdout, ended,
+    child,
+    stdout,
+    ended,
     stderr: () => errors,
     async until(fits) {
       await new Promise<void>((resolve, reject) => {
         const look = () => fits(stdout().toString('utf8'), errors) && resolve()
         child.stdout.on('data', look)
         child.stderr.on('data', look)
-        child.once('close', () => reject(new Error(`The command ended before: ${stdout().toString('utf8').slice(-500)}\n${errors}`)))
+        child.once('close', () =>
+          reject(new Error(`The command ended before: ${stdout().toString('utf8').slice(-500)}\n${errors}`))
+        )
         look()
       })
     }
@@ -57,4 +75,5 @@ export function startCli(args: readonly string[], { dataDir, env = {}, cwd, inpu
 }
 
 /** `roost ARGS` from start to end. */
-export const runCli = (args: readonly string[], options: CliOptions = {}): Promise<CliEnd> => startCli(args, options).ended
+export const runCli = (args: readonly string[], options: CliOptions = {}): Promise<CliEnd> =>
+  startCli(args, options).ended

@@ -1,4 +1,3 @@
-import { createServer } from 'node:http'
 import metrics from 'fastify-metrics'
 import fp from 'fastify-plugin'
 import type {} from '../stream/index.ts'
@@ -60,6 +59,8 @@ export default fp<ObservabilityPluginOptions>(
     )
 
     if (options.metricsPort !== null) {
+      // Imported here: naming it at the top would load undici with it, a tenth of the start.
+      const { createServer } = await import('node:http')
       const server = createServer((request, response) => {
         if (request.url !== '/metrics') return void response.writeHead(404).end()
         client.register.metrics().then(

@@ -1,14 +1,19 @@
 import type { Storage } from '../../src/contracts/storage.ts'
+import { encodeMessages } from './messages.ts'
 
 /** A stretch of a job's log, encoded once for however many readers. */
 export interface Page {
+  /** seq of its first and of its last frame; `to` = `from` - 1 where it is empty. */
   from: number
-  /** seq of its last frame. */
   to: number
-  frames: readonly { seq: number; bytes: Buffer }[]
-  bytes: number
+  /** The frames as JSON, in order. */
+  frames: readonly string[]
   /** True where its last frame is the job's last. */
   ends: boolean
+  /** All of it as WebSocket messages, one for each frame. */
+  webSocketBytes(): Buffer
+  /** All of it as server-sent events, the seq as their id. */
+  eventStreamBytes(): Buffer
 }
 
 export interface PagesOptions {
@@ -47,20 +52,12 @@ export function createPages({
 
   async function load(jobId: string, from: number): Promise<Page> {
     const stored = await storage.events.read(jobId, from, pageFrames, pageBytes)
-    let bytes = 0
-    const frames = stored.map(({ seq, json }) => {
-      const encoded = Buffer.from(json, 'utf8')
-      bytes += encoded.length
-      return { seq, bytes: encoded }
-    })
     const last = stored.at(-1)
-    return {
+    return createPage(
       from,
-      to: last?.seq ?? from - 1,
-      frames,
-      bytes,
-      ends: last?.type === 'result' || last?.type === 'error'
-    }
+      stored.map(({ json }) => json),
+      last?.type === 'result' || last?.type === 'error'
+    )
   }
 
   return {
@@ -76,8 +73,9 @@ export function createPages({
         cache.set(key, loading)
         loading.then(
           (page) => {
-            sizes.set(key, page.bytes)
-            cached += page.bytes
+            const bytes = sizeOf(page)
+            sizes.set(key, bytes)
+            cached += bytes
             for (const [oldest] of cache) {
               if (cached <= cacheBytes) break
               cache.delete(oldest)
@@ -127,3 +125,20 @@ export function createPages({
 }
 
 export type Pages = ReturnType<typeof createPages>
+
+/** What a page takes of memory once it is encoded for one kind of reader. */
+const sizeOf = (page: Page): number => page.frames.reduce((bytes, frame) => bytes + 2 * frame.length, 0)
+
+function createPage(from: number, frames: readonly string[], ends: boolean): Page {
+  let webSocket: Buffer | null = null
+  let eventStream: Buffer | null = null
+  return {
+    from,
+    to: from + frames.length - 1,
+    frames,
+    ends,
+    webSocketBytes: () => (webSocket ??= encodeMessages(frames)),
+    eventStreamBytes: () =>
+      (eventStream ??= Buffer.from(frames.map((frame, i) => `id: ${from + i}\ndata: ${frame}\n\n`).join('')))
+  }
+}

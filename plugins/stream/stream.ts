@@ -1,12 +1,12 @@
 import { once } from 'node:events'
-import { Readable } from 'node:stream'
+import { Readable, type Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Storage } from '../../src/contracts/storage.ts'
 import { RoostError } from '../../src/errors.ts'
-import type { LogFrame } from '../../src/schemas/frame.ts'
+import type { Frame, LogFrame } from '../../src/schemas/frame.ts'
 import { follow } from './follow.ts'
-import { createPages } from './pages.ts'
+import { createPages, type Page } from './pages.ts'
 import { closeCodes, heartbeat, tail, type Reader } from './socket.ts'
 
 export interface StreamOptions {
@@ -37,7 +37,7 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
       if (now - reader.heardAt > 2 * heartbeatMs) {
         // It answered no ping: the machine at the other end is gone, whatever TCP believes.
         socket.terminate()
-      } else if (now - reader.sentAt >= heartbeatMs && socket.bufferedAmount === 0) {
+      } else if (now - reader.sentAt >= heartbeatMs && reader.connection.writableLength === 0) {
         socket.send(JSON.stringify(heartbeat(reader.lastSeq)))
         reader.sentAt = now
       }
@@ -75,7 +75,7 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
     counts: () => ({ websocket: readers.size, sse: eventStreams.size }),
 
     /** Serves one WebSocket; `from` is one that `startOf` gave. */
-    serve(socket: WebSocket, jobId: string, from: number, finished: boolean): void {
+    serve(socket: WebSocket, connection: Duplex, jobId: string, from: number, finished: boolean): void {
       if (closing) {
         socket.close(closeCodes.goingAway)
         return
@@ -84,6 +84,7 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
       const reader: Reader = {
         jobId,
         socket,
+        connection,
         lastSeq: from - 1,
         sentAt: now,
         heardAt: now,
@@ -120,13 +121,7 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
             }
             if (step.done === true) return
             lastSeq = step.value.to
-            yield Buffer.concat(
-              step.value.frames.flatMap(({ seq, bytes }) => [
-                Buffer.from(`id: ${seq}\ndata: `),
-                bytes,
-                Buffer.from('\n\n')
-              ])
-            )
+            yield step.value.eventStreamBytes()
             next = source.next()
           }
         } finally {
@@ -154,17 +149,7 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
             once: !options.follow,
             signal: abort.signal
           })) {
-            const parts: Buffer[] = []
-            for (const { bytes } of page.frames) {
-              const frame = JSON.parse(bytes.toString('utf8')) as LogFrame
-              if (
-                frame.type !== 'log' ||
-                (options.attempt !== undefined && frame.attempt !== options.attempt)
-              )
-                continue
-              parts.push(textOf(frame))
-            }
-            const text = Buffer.concat(parts)
+            const text = Buffer.concat(printed(page, options.attempt))
             const shown = text.subarray(Math.min(skip, text.length))
             skip -= text.length - shown.length
             if (shown.length > 0) yield shown
@@ -228,10 +213,7 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
       once: true,
       signal: new AbortController().signal
     })) {
-      for (const { bytes } of page.frames) {
-        const frame = JSON.parse(bytes.toString('utf8')) as LogFrame
-        if (frame.type !== 'log' || (attempt !== undefined && frame.attempt !== attempt)) continue
-        const text = textOf(frame)
+      for (const text of printed(page, attempt)) {
         for (let at = text.indexOf(10); at !== -1; at = text.indexOf(10, at + 1)) ends.push(total + at + 1)
         total += text.length
       }
@@ -239,6 +221,15 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
     if (total > 0 && ends.at(-1) !== total) ends.push(total)
     return ends
   }
+}
+
+/** What the job printed within a page, each log frame's bytes. */
+function printed(page: Page, attempt: number | undefined): Buffer[] {
+  return page.frames
+    .map((json) => JSON.parse(json) as Frame)
+    .filter((frame) => frame.type === 'log')
+    .filter((frame) => attempt === undefined || frame.attempt === attempt)
+    .map(textOf)
 }
 
 function textOf(frame: LogFrame): Buffer {

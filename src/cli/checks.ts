@@ -16,7 +16,12 @@ export interface Check {
   remedy: string | null
 }
 
-const check = (name: string, state: Check['state'], message: string, remedy: string | null = null): Check => ({ name, state, message, remedy })
+const check = (
+  name: string,
+  state: Check['state'],
+  message: string,
+  remedy: string | null = null
+): Check => ({ name, state, message, remedy })
 
 const lowDiskBytes = 2 ** 30
 const clockSlackMs = 2_000
@@ -32,7 +37,12 @@ export async function* checkMachine(context: Context): AsyncGenerator<Check> {
     yield check('configuration', 'ok', file ?? 'defaults and environment')
   } catch (error) {
     if (!(error instanceof CliError)) throw error
-    yield check('configuration', 'fail', error.message, 'Correct what is named; "roost config" shows the rest')
+    yield check(
+      'configuration',
+      'fail',
+      error.message,
+      'Correct what is named; "roost config" shows the rest'
+    )
   }
   yield* checkDataDir(dataDirOf(connectionOptions), reserveBytes)
 }
@@ -40,7 +50,12 @@ export async function* checkMachine(context: Context): AsyncGenerator<Check> {
 export function checkNode(found: string): Check {
   const [major = 0, minor = 0] = found.split('.').map(Number)
   const fits = major >= 24 || (major === 22 && minor >= 19)
-  return check('Node', fits ? 'ok' : 'fail', `v${found}`, fits ? null : 'Roost needs 22.19 or newer (not 23); ./roost installs one by itself')
+  return check(
+    'Node',
+    fits ? 'ok' : 'fail',
+    `v${found}`,
+    fits ? null : 'Roost needs 22.19 or newer (not 23); ./roost installs one by itself'
+  )
 }
 
 async function* checkDataDir(dataDir: string, reserveBytes: number): AsyncGenerator<Check> {
@@ -51,21 +66,50 @@ async function* checkDataDir(dataDir: string, reserveBytes: number): AsyncGenera
     await access(dataDir, constants.W_OK)
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    if (code !== 'ENOENT') yield check('data directory', 'fail', message, `Make ${dataDir} writable for this user, or name another with --data-dir`)
+    if (code !== 'ENOENT')
+      yield check(
+        'data directory',
+        'fail',
+        message,
+        `Make ${dataDir} writable for this user, or name another with --data-dir`
+      )
     else yield check('data directory', 'ok', `${dataDir} does not exist yet; "roost up" makes it`)
     return
   }
   if ((mode & 0o077) === 0) yield check('data directory', 'ok', dataDir)
-  else yield check('data directory', 'warn', `${dataDir} is open to other users (mode ${mode.toString(8)})`, `chmod 700 ${dataDir}`)
+  else
+    yield check(
+      'data directory',
+      'warn',
+      `${dataDir} is open to other users (mode ${mode.toString(8)})`,
+      `chmod 700 ${dataDir}`
+    )
   const token = await stat(join(dataDir, 'token')).catch(() => null)
   if (token !== null && (token.mode & 0o077) !== 0) {
-    yield check('token file', 'fail', `Others can read ${join(dataDir, 'token')} (mode ${(token.mode & 0o777).toString(8)})`, `chmod 600 ${join(dataDir, 'token')}`)
+    yield check(
+      'token file',
+      'fail',
+      `Others can read ${join(dataDir, 'token')} (mode ${(token.mode & 0o777).toString(8)})`,
+      `chmod 600 ${join(dataDir, 'token')}`
+    )
   }
   const { bavail, bsize } = await statfs(dataDir)
   const free = bavail * bsize
   const message = `${bytes(free)} free at ${dirname(dataDir)}`
-  if (free <= reserveBytes) yield check('disk', 'fail', message, `No attempt starts below ${bytes(reserveBytes)} (diskReserveBytes); make room`)
-  else yield check('disk', free < lowDiskBytes ? 'warn' : 'ok', message, free < lowDiskBytes ? 'Make room before jobs are held back' : null)
+  if (free <= reserveBytes)
+    yield check(
+      'disk',
+      'fail',
+      message,
+      `No attempt starts below ${bytes(reserveBytes)} (diskReserveBytes); make room`
+    )
+  else
+    yield check(
+      'disk',
+      free < lowDiskBytes ? 'warn' : 'ok',
+      message,
+      free < lowDiskBytes ? 'Make room before jobs are held back' : null
+    )
 }
 
 /** What the service says of itself. */
@@ -85,8 +129,15 @@ export async function* checkService(context: Context): AsyncGenerator<Check> {
     const response = await client.GET('/v1/nodes')
     const list = await answer(Promise.resolve(response))
     const node = list.items.find(({ local }) => local)
-    if (node?.version === version) yield check('service', 'ok', `${connection.url}, ${node.name}, version ${version}`)
-    else yield check('service', 'warn', `${connection.url} is version ${node?.version ?? 'unknown'}, this command ${version}`, 'Restart the service after an upgrade; jobs go on meanwhile')
+    if (node?.version === version)
+      yield check('service', 'ok', `${connection.url}, ${node.name}, version ${version}`)
+    else
+      yield check(
+        'service',
+        'warn',
+        `${connection.url} is version ${node?.version ?? 'unknown'}, this command ${version}`,
+        'Restart the service after an upgrade; jobs go on meanwhile'
+      )
     yield checkClock(response.response.headers.get('date'), sentAt, Date.now())
     yield* checkHealth(session)
   } catch (error) {
@@ -99,20 +150,41 @@ export async function* checkService(context: Context): AsyncGenerator<Check> {
 async function* checkHealth({ client }: Session): AsyncGenerator<Check> {
   // A node that is not ready answers 503 with the same body.
   const { data, error } = await client.GET('/readyz', { params: { query: { verbose: true } } })
-  const readiness = (data ?? error) as { checks?: { name: string; ok: boolean; message: string | null }[] } | undefined
+  const readiness = (data ?? error) as
+    | { checks?: { name: string; ok: boolean; message: string | null }[] }
+    | undefined
   for (const { name, ok, message } of readiness?.checks ?? []) {
-    const remedy = name === 'scheduler' ? 'Let it take jobs again: roost undrain' : 'See the log of the service'
+    const remedy =
+      name === 'scheduler' ? 'Let it take jobs again: roost undrain' : 'See the log of the service'
     yield check(`ready: ${name}`, ok ? 'ok' : 'fail', message ?? 'ready', ok ? null : remedy)
   }
   const health = await answer(client.GET('/health'))
   for (const reason of health.reasons ?? []) yield check('health', 'warn', reason)
-  if (health.node.runtimes.length === 0) yield check('runtimes', 'fail', 'There is none: no job can start here', 'Switch one on, such as ROOST_PROCESS=on')
+  if (health.node.runtimes.length === 0)
+    yield check(
+      'runtimes',
+      'fail',
+      'There is none: no job can start here',
+      'Switch one on, such as ROOST_PROCESS=on'
+    )
   else yield check('runtimes', 'ok', health.node.runtimes.join(', '))
   if (health.limits !== undefined) {
     const isOff = health.limits.startsWith('none')
-    yield check('limits', isOff ? 'warn' : 'ok', health.limits, isOff ? 'Jobs run without hard limits; as a service with Delegate=yes they have them: roost install-service' : null)
+    yield check(
+      'limits',
+      isOff ? 'warn' : 'ok',
+      health.limits,
+      isOff
+        ? 'Jobs run without hard limits; as a service with Delegate=yes they have them: roost install-service'
+        : null
+    )
   }
-  if (health.queue !== undefined && health.queue.depth > 0) yield check('queue', 'ok', `${health.queue.depth} waiting, the oldest for ${duration(health.queue.oldestSeconds * 1000)}; why: roost ps`)
+  if (health.queue !== undefined && health.queue.depth > 0)
+    yield check(
+      'queue',
+      'ok',
+      `${health.queue.depth} waiting, the oldest for ${duration(health.queue.oldestSeconds * 1000)}; why: roost ps`
+    )
 }
 
 /** Date has whole seconds, and the answer was made somewhere between the two times. */
@@ -121,5 +193,10 @@ export function checkClock(date: string | null, sentAt: number, receivedAt: numb
   if (Number.isNaN(there)) return check('clock', 'warn', 'The service did not tell its time')
   const off = there + 1_000 < sentAt ? there + 1_000 - sentAt : there > receivedAt ? there - receivedAt : 0
   if (Math.abs(off) <= clockSlackMs) return check('clock', 'ok', 'agrees with the service')
-  return check('clock', 'warn', `The service is ${duration(Math.abs(off))} ${off < 0 ? 'behind' : 'ahead'}`, 'Let both machines keep time by NTP: timedatectl set-ntp true')
+  return check(
+    'clock',
+    'warn',
+    `The service is ${duration(Math.abs(off))} ${off < 0 ? 'behind' : 'ahead'}`,
+    'Let both machines keep time by NTP: timedatectl set-ntp true'
+  )
 }

@@ -13,14 +13,26 @@ export type Flags = Readonly<Record<string, Flag>>
 
 type ValueOf<F extends Flag> = F['type'] extends 'boolean'
   ? boolean
-  : 'boolean' extends F['type'] ? boolean | string | string[] : F extends { multiple: true } ? string[] : string
+  : 'boolean' extends F['type']
+    ? boolean | string | string[]
+    : F extends { multiple: true }
+      ? string[]
+      : string
 export type Values<F extends Flags> = { [K in keyof F]?: ValueOf<F[K]> | undefined }
 
 /** Flags that every command takes. */
 export const globalFlags = {
   json: { type: 'boolean', help: 'print JSON as the API answers it; errors as problem JSON on stderr' },
-  url: { type: 'string', value: 'URL', help: 'which service to talk to (default: ROOST_URL, else the one of the data directory)' },
-  'data-dir': { type: 'string', value: 'DIR', help: 'data directory of the local service (default: ROOST_DATA_DIR)' },
+  url: {
+    type: 'string',
+    value: 'URL',
+    help: 'which service to talk to (default: ROOST_URL, else the one of the data directory)'
+  },
+  'data-dir': {
+    type: 'string',
+    value: 'DIR',
+    help: 'data directory of the local service (default: ROOST_DATA_DIR)'
+  },
   help: { type: 'boolean', short: 'h', help: 'show this' }
 } as const satisfies Flags
 export type GlobalValues = Values<typeof globalFlags>
@@ -48,7 +60,10 @@ export interface Command {
 
 /** A command whose `run` knows the types of its own flags. */
 export function defineCommand<const F extends Flags>(
-  command: Omit<Command, 'flags' | 'run'> & { flags: F; run(context: Context, values: Values<F>, positionals: string[]): Promise<number | void> }
+  command: Omit<Command, 'flags' | 'run'> & {
+    flags: F
+    run(context: Context, values: Values<F>, positionals: string[]): Promise<number | void>
+  }
 ): Command {
   return command
 }

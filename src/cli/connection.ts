@@ -20,7 +20,11 @@ export interface ConnectionOptions {
   dataDir?: string | undefined
 }
 
-export interface ServiceFile { url: string; pid: number; bootId: string }
+export interface ServiceFile {
+  url: string
+  pid: number
+  bootId: string
+}
 
 /** `--data-dir`, ROOST_DATA_DIR, `$XDG_DATA_HOME/roost`, `~/.local/share/roost`: as the service looks for it. */
 export function dataDirOf({ env, dataDir }: ConnectionOptions): string {
@@ -39,11 +43,18 @@ export function connect(options: ConnectionOptions): Connection {
     const url = parseUrl(given, options.url === undefined ? 'ROOST_URL' : '--url')
     const isLocal = isLoopback(url.hostname)
     // The local token goes to this machine only: whoever else the URL names must not learn it.
-    return { url: url.href.replace(/\/+$/, ''), token: readToken(options.env, isLocal ? dataDir : null), isLocal }
+    return {
+      url: url.href.replace(/\/+$/, ''),
+      token: readToken(options.env, isLocal ? dataDir : null),
+      isLocal
+    }
   }
   const service = readServiceFile(dataDir)
   if (service === null) {
-    throw new Unreachable(`Roost is not running (data directory ${dataDir})`, { remedy: 'Start it with: ./roost up', refused: true })
+    throw new Unreachable(`Roost is not running (data directory ${dataDir})`, {
+      remedy: 'Start it with: ./roost up',
+      refused: true
+    })
   }
   return { url: service.url, token: readToken(options.env, dataDir), isLocal: true }
 }
@@ -65,13 +76,24 @@ export function readToken(env: NodeJS.ProcessEnv, dataDir: string | null): strin
   if (env['ROOST_TOKEN']) return env['ROOST_TOKEN'].trim()
   const given = env['ROOST_TOKEN_FILE']
   const file = given || (dataDir === null ? null : join(dataDir, 'token'))
-  const remedy = 'Give one in ROOST_TOKEN or ROOST_TOKEN_FILE; on the machine of the service, "roost token" prints one.'
-  if (file === null) throw new CliError('unauthorized', exits.forbidden, 'A token is needed for a service on another machine', { remedy })
+  const remedy =
+    'Give one in ROOST_TOKEN or ROOST_TOKEN_FILE; on the machine of the service, "roost token" prints one.'
+  if (file === null)
+    throw new CliError(
+      'unauthorized',
+      exits.forbidden,
+      'A token is needed for a service on another machine',
+      { remedy }
+    )
   try {
     return readFileSync(file, 'utf8').trim()
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    const why = given ? message : code === 'ENOENT' ? `${file} does not exist (the service may have been given its token by its environment)` : message
+    const why = given
+      ? message
+      : code === 'ENOENT'
+        ? `${file} does not exist (the service may have been given its token by its environment)`
+        : message
     throw new CliError('unauthorized', exits.forbidden, `No token: ${why}`, { remedy, cause: error })
   }
 }
@@ -79,12 +101,15 @@ export function readToken(env: NodeJS.ProcessEnv, dataDir: string | null): strin
 function parseUrl(text: string, source: string): URL {
   const url = URL.parse(text)
   if (url === null || !['http:', 'https:'].includes(url.protocol)) {
-    throw new UsageError(`${source} must be an http or https URL, such as http://127.0.0.1:7070; got ${JSON.stringify(text)}`)
+    throw new UsageError(
+      `${source} must be an http or https URL, such as http://127.0.0.1:7070; got ${JSON.stringify(text)}`
+    )
   }
   return url
 }
 
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
 
 function bootId(): string | null {
   try {

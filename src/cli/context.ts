@@ -25,12 +25,20 @@ export interface Context {
   note(text: string): void
 }
 
-export function createContext(globals: GlobalValues, { env, stdin, stdout, stderr }: NodeJS.Process): Context {
+export function createContext(
+  globals: GlobalValues,
+  { env, stdin, stdout, stderr }: NodeJS.Process
+): Context {
   const connectionOptions: ConnectionOptions = { env, url: globals.url, dataDir: globals['data-dir'] }
   const paint = createPaint(stdout, env)
   let session: Session | null = null
   const context: Context = {
-    env, stdin, stdout, stderr, paint, connectionOptions,
+    env,
+    stdin,
+    stdout,
+    stderr,
+    paint,
+    connectionOptions,
     json: globals.json === true,
     paintError: createPaint(stderr, env),
     async session() {
@@ -40,7 +48,8 @@ export function createContext(globals: GlobalValues, { env, stdin, stdout, stder
     client: async () => (await context.session()).client,
     print: (text) => write(stdout, text),
     printJson: (value) => write(stdout, `${JSON.stringify(value, null, stdout.isTTY ? 2 : undefined)}\n`),
-    printTable: (header, rows) => write(stdout, table(header, rows, { columns: (stdout.isTTY && stdout.columns) || Infinity, paint })),
+    printTable: (header, rows) =>
+      write(stdout, table(header, rows, { columns: (stdout.isTTY && stdout.columns) || Infinity, paint })),
     note: (text) => void stderr.write(`${text}\n`)
   }
   return context

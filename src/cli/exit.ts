@@ -4,7 +4,16 @@ export type Problem = components['schemas']['Problem']
 type Job = components['schemas']['Job']
 
 /** Exit codes of the command besides a job's own; docs/cli.md lists them. 64, 69 and 77 as sysexits.h has them. */
-export const exits = { ok: 0, failed: 1, usage: 64, unreachable: 69, forbidden: 77, timedOut: 124, detached: 130, brokenPipe: 141 } as const
+export const exits = {
+  ok: 0,
+  failed: 1,
+  usage: 64,
+  unreachable: 69,
+  forbidden: 77,
+  timedOut: 124,
+  detached: 130,
+  brokenPipe: 141
+} as const
 
 /** An end that main prints and turns into its exit code. */
 export class CliError extends Error {
@@ -13,7 +22,12 @@ export class CliError extends Error {
   readonly remedy: string | null
   readonly code: string
 
-  constructor(code: string, exitCode: number, message: string, { remedy = null, cause }: { remedy?: string | null; cause?: unknown } = {}) {
+  constructor(
+    code: string,
+    exitCode: number,
+    message: string,
+    { remedy = null, cause }: { remedy?: string | null; cause?: unknown } = {}
+  ) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = 'CliError'
     this.code = code
@@ -23,7 +37,12 @@ export class CliError extends Error {
 
   /** The same as a problem document, for --json. */
   toProblem(): object {
-    return { type: `/docs/errors#${this.code}`, title: this.message, code: this.code, ...(this.remedy === null ? {} : { detail: this.remedy }) }
+    return {
+      type: `/docs/errors#${this.code}`,
+      title: this.message,
+      code: this.code,
+      ...(this.remedy === null ? {} : { detail: this.remedy })
+    }
   }
 }
 
@@ -39,7 +58,14 @@ export class UsageError extends CliError {
 export class Unreachable extends CliError {
   readonly refused: boolean
 
-  constructor(message: string, { remedy = null, cause, refused = false }: { remedy?: string | null; cause?: unknown; refused?: boolean } = {}) {
+  constructor(
+    message: string,
+    {
+      remedy = null,
+      cause,
+      refused = false
+    }: { remedy?: string | null; cause?: unknown; refused?: boolean } = {}
+  ) {
     super('unreachable', exits.unreachable, message, { remedy, cause })
     this.name = 'Unreachable'
     this.refused = refused
@@ -53,7 +79,9 @@ export class ApiError extends CliError {
   readonly retryAfterMs: number | null
 
   constructor(problem: Problem, retryAfterMs: number | null = null) {
-    super(problem.code, exitOfStatus(problem.status), problem.detail ?? problem.title, { remedy: remedyOf(problem) })
+    super(problem.code, exitOfStatus(problem.status), problem.detail ?? problem.title, {
+      remedy: remedyOf(problem)
+    })
     this.name = 'ApiError'
     this.problem = problem
     this.retryAfterMs = retryAfterMs
@@ -76,20 +104,43 @@ function exitOfStatus(status: number): number {
 }
 
 function remedyOf({ status, code }: Problem): string | null {
-  if (status === 401) return 'Give a token of this service in ROOST_TOKEN or ROOST_TOKEN_FILE; on its own machine, its user needs none.'
-  return code === 'forbidden' ? 'A token with that scope is made with: roost token create --scope SCOPE' : null
+  if (status === 401)
+    return 'Give a token of this service in ROOST_TOKEN or ROOST_TOKEN_FILE; on its own machine, its user needs none.'
+  return code === 'forbidden'
+    ? 'A token with that scope is made with: roost token create --scope SCOPE'
+    : null
 }
 
 const signalNumbers: Readonly<Record<string, number>> = {
-  SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGILL: 4, SIGTRAP: 5, SIGABRT: 6, SIGBUS: 7, SIGFPE: 8, SIGKILL: 9, SIGUSR1: 10, SIGSEGV: 11,
-  SIGUSR2: 12, SIGPIPE: 13, SIGALRM: 14, SIGTERM: 15, SIGXCPU: 24, SIGXFSZ: 25
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGILL: 4,
+  SIGTRAP: 5,
+  SIGABRT: 6,
+  SIGBUS: 7,
+  SIGFPE: 8,
+  SIGKILL: 9,
+  SIGUSR1: 10,
+  SIGSEGV: 11,
+  SIGUSR2: 12,
+  SIGPIPE: 13,
+  SIGALRM: 14,
+  SIGTERM: 15,
+  SIGXCPU: 24,
+  SIGXFSZ: 25
 }
 
 /**
  * The exit code that stands for a finished job: its own; 128 + n where a signal ended it; 124 where its time ran out
  * (as timeout(1) has it); 130 where it was cancelled; 1 where it failed without any of these.
  */
-export function exitOfJob({ state, reason, result, attempts }: Pick<Job, 'state' | 'reason' | 'result' | 'attempts'>): number {
+export function exitOfJob({
+  state,
+  reason,
+  result,
+  attempts
+}: Pick<Job, 'state' | 'reason' | 'result' | 'attempts'>): number {
   if (state === 'succeeded') return exits.ok
   if (state === 'cancelled') return exits.detached
   if (reason === 'timeout') return exits.timedOut

@@ -10,9 +10,16 @@ export async function findJob(client: ApiClient, idOrName: string): Promise<Job>
   const found = /^[a-z0-9-]{1,63}$/.test(idOrName)
     ? (await answer(client.GET('/v1/jobs', { params: { query: { name: idOrName, limit: 1 } } }))).items[0]
     : undefined
-  if (found === undefined) throw new CliError('job-not-found', exits.failed, `No job has the id or name ${JSON.stringify(idOrName)}`, { remedy: 'See them with: roost ps -a' })
+  if (found === undefined)
+    throw new CliError(
+      'job-not-found',
+      exits.failed,
+      `No job has the id or name ${JSON.stringify(idOrName)}`,
+      { remedy: 'See them with: roost ps -a' }
+    )
   return found
 }
 
 /** The id that is meant. */
-export const findId = async (client: ApiClient, idOrName: string): Promise<string> => (isId(idOrName) ? idOrName : (await findJob(client, idOrName)).id)
+export const findId = async (client: ApiClient, idOrName: string): Promise<string> =>
+  isId(idOrName) ? idOrName : (await findJob(client, idOrName)).id

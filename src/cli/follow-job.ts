@@ -19,7 +19,12 @@ const askWhyMs = 2_000
  * Shows a job's output as it comes and resolves with the exit code that stands for its end. On Ctrl-C it leaves the
  * job running and says how to come back, or cancels it; then the code is 130.
  */
-export async function followJob(context: Context, session: Session, job: Job, { from = 1, cancelsOnInterrupt }: FollowJobOptions): Promise<number> {
+export async function followJob(
+  context: Context,
+  session: Session,
+  job: Job,
+  { from = 1, cancelsOnInterrupt }: FollowJobOptions
+): Promise<number> {
   const abort = new AbortController()
   const screen = createScreen(context, job)
   const stopListening = onInterrupt((count) => {
@@ -30,7 +35,11 @@ export async function followJob(context: Context, session: Session, job: Job, { 
       return
     }
     context.note(`Cancelling ${job.id}; Ctrl-C once more to leave at once`)
-    retrying(session, (client) => answer(client.DELETE('/v1/jobs/{id}', { params: { path: { id: job.id } } })), { signal: abort.signal }).catch((error: Error) => {
+    retrying(
+      session,
+      (client) => answer(client.DELETE('/v1/jobs/{id}', { params: { path: { id: job.id } } })),
+      { signal: abort.signal }
+    ).catch((error: Error) => {
       // It may just have ended by itself; the stream says so.
       if (!abort.signal.aborted) context.note(`Not cancelled: ${error.message}`)
     })
@@ -38,13 +47,18 @@ export async function followJob(context: Context, session: Session, job: Job, { 
   const asking = screen.askWhy(session)
   try {
     const frames = follow(session, job.id, {
-      from, signal: abort.signal,
+      from,
+      signal: abort.signal,
       onLost: (error) => screen.lost(error.message),
       onBack: () => screen.back()
     })
     for await (const frame of frames) await screen.show(frame)
     if (abort.signal.aborted) return exits.detached
-    const ended = await retrying(session, (client) => answer(client.GET('/v1/jobs/{id}', { params: { path: { id: job.id } } })), { signal: abort.signal })
+    const ended = await retrying(
+      session,
+      (client) => answer(client.GET('/v1/jobs/{id}', { params: { path: { id: job.id } } })),
+      { signal: abort.signal }
+    )
     screen.end(ended)
     return exitOfJob(ended)
   } catch (error) {
@@ -64,7 +78,11 @@ const leaving = (id: string, wasCancelling: boolean): string =>
 export async function showLog({ json, stdout, stderr }: Context, frame: LogFrame): Promise<void> {
   if (json) return await write(stdout, `${JSON.stringify(frame)}\n`)
   await write(frame.stream === 'stdout' ? stdout : stderr, bytesOf(frame))
-  if (frame.truncated !== undefined) await write(stderr, `\nroost: ${frame.truncated} bytes of ${frame.stream} were dropped here: the log's cap is reached\n`)
+  if (frame.truncated !== undefined)
+    await write(
+      stderr,
+      `\nroost: ${frame.truncated} bytes of ${frame.stream} were dropped here: the log's cap is reached\n`
+    )
 }
 
 function createScreen(context: Context, job: Job) {
@@ -91,9 +109,12 @@ function createScreen(context: Context, job: Job) {
     if (frame.attempt !== null) attempt = frame.attempt
     const why = frame.message ?? frame.reason
     if (state === 'running' && frame.reason === null) line.clear()
-    else if (state === 'queued' && before !== 'queued') note(`attempt ${attempt} has ended: ${why ?? 'it is tried again'}`)
-    else if (state === 'running') note(why ?? frame.reason!)
-    else line.set(`${job.id} is ${state}${why === null || why === undefined ? '' : `: ${why}`}`)
+    else if (state === 'queued' && before !== 'queued')
+      note(`attempt ${attempt} has ended: ${why ?? 'it is tried again'}`)
+    // Being cancelled is told by its end.
+    else if (state === 'running' && frame.reason !== 'cancelling') note(why ?? frame.reason!)
+    else if (state !== 'running')
+      line.set(`${job.id} is ${state}${why === null || why === undefined ? '' : `: ${why}`}`)
   }
 
   return {
@@ -122,7 +143,8 @@ function createScreen(context: Context, job: Job) {
         if (state !== 'queued' || isAway) return
         session.client.GET('/v1/jobs/{id}', { params: { path: { id: job.id } } }).then(
           ({ data }) => {
-            if (data?.state === 'queued' && state === 'queued' && data.message !== null) line.set(`${job.id} is queued: ${data.message}`)
+            if (data?.state === 'queued' && state === 'queued' && data.message !== null)
+              line.set(`${job.id} is queued: ${data.message}`)
           },
           // The stream notices a service that is away, and says so.
           () => {}
@@ -136,7 +158,9 @@ function createScreen(context: Context, job: Job) {
       if (ended.state === 'succeeded' || json) return
       if (ended.reason === 'exit-nonzero') return note(`${ended.message ?? 'it failed'}`)
       if (!atLineStart) stderr.write('\n')
-      stderr.write(`roost: job ${ended.id} ${ended.state === 'cancelled' ? 'was cancelled' : 'failed'}: ${ended.message ?? ended.reason ?? 'no reason was given'} (${ended.reason ?? ended.state})\n`)
+      stderr.write(
+        `roost: job ${ended.id} ${ended.state === 'cancelled' ? 'was cancelled' : 'failed'}: ${ended.message ?? ended.reason ?? 'no reason was given'} (${ended.reason ?? ended.state})\n`
+      )
     }
   }
 }

@@ -1,14 +1,22 @@
 import { commands, type Entry } from './commands.ts'
 import { globalFlags, type Command, type Flags } from './command.ts'
 
-const groups: Record<Entry['group'], string> = { service: 'The service', jobs: 'Jobs', nodes: 'Nodes', access: 'Access', more: 'More' }
+const groups: Record<Entry['group'], string> = {
+  service: 'The service',
+  jobs: 'Jobs',
+  nodes: 'Nodes',
+  access: 'Access',
+  more: 'More'
+}
 
 /** `roost --help`. */
 export function overview(): string {
   const entries = Object.entries(commands)
   const wide = Math.max(...entries.map(([name]) => name.length))
   const parts = Object.entries(groups).map(([group, title]) => {
-    const lines = entries.filter(([, entry]) => entry.group === group).map(([name, { summary }]) => `  ${name.padEnd(wide)}  ${summary}`)
+    const lines = entries
+      .filter(([, entry]) => entry.group === group)
+      .map(([name, { summary }]) => `  ${name.padEnd(wide)}  ${summary}`)
     return `${title}\n${lines.join('\n')}\n`
   })
   return `roost runs jobs on the machines you already own.
@@ -27,7 +35,11 @@ export function pageOf(name: keyof typeof commands, command: Command): string {
   const parts = [
     `roost ${name}: ${summary}`,
     `Usage: ${`roost ${name} ${command.usage}`.trimEnd()}`,
-    ...(command.passesAll === true && Object.keys(command.flags).length === 0 ? [] : [`Flags\n${flagLines(command.passesAll === true ? command.flags : { ...command.flags, ...globalFlags })}`]),
+    ...(command.passesAll === true && Object.keys(command.flags).length === 0
+      ? []
+      : [
+          `Flags\n${flagLines(command.passesAll === true ? command.flags : { ...command.flags, ...globalFlags })}`
+        ]),
     ...(command.notes === undefined ? [] : [command.notes.map(wrap).join('\n')]),
     `Examples\n${command.examples.map((line) => `  ${line}`).join('\n')}`
   ]
@@ -48,14 +60,17 @@ function wrap(text: string): string {
 
 function flagLines(flags: Flags): string {
   const left = Object.entries(flags).map(([name, { short, type, value, choices }]) => {
-    const placeholder = type === 'boolean' ? '' : ` ${choices === undefined ? (value ?? 'VALUE') : choices.join('|')}`
+    const placeholder =
+      type === 'boolean' ? '' : ` ${choices === undefined ? (value ?? 'VALUE') : choices.join('|')}`
     return `  ${short === undefined ? '    ' : `-${short}, `}--${name}${placeholder}`
   })
   const wide = Math.min(36, Math.max(...left.map((text) => text.length)))
   return Object.values(flags)
     .map(({ help, multiple }, i) => {
       const text = `${help}${multiple === true ? ' (may be repeated)' : ''}`
-      return left[i]!.length > wide ? `${left[i]}\n${' '.repeat(wide)}  ${text}` : `${left[i]!.padEnd(wide)}  ${text}`
+      return left[i]!.length > wide
+        ? `${left[i]}\n${' '.repeat(wide)}  ${text}`
+        : `${left[i]!.padEnd(wide)}  ${text}`
     })
     .join('\n')
 }

@@ -7,7 +7,13 @@ const newline = 10
  * The last `count` lines that a job printed up to its present lastSeq, as frames; the first is cut where its line
  * begins. A line may span frames and a frame hold many lines, so ever more of the end is read until it is enough.
  */
-export async function lastLines(session: Session, job: Job, count: number, attempt: number | null, signal: AbortSignal): Promise<LogFrame[]> {
+export async function lastLines(
+  session: Session,
+  job: Job,
+  count: number,
+  attempt: number | null,
+  signal: AbortSignal
+): Promise<LogFrame[]> {
   if (count === 0) return []
   for (let wanted = count; ; wanted *= 4) {
     const frames: LogFrame[] = []
@@ -31,7 +37,10 @@ function cutToLines(frames: readonly LogFrame[], count: number): LogFrame[] | nu
       if (bytes[at] !== newline || (i === frames.length - 1 && at === bytes.length - 1)) continue
       if (++ends < count) continue
       const rest = bytes.subarray(at + 1)
-      const cut = rest.length === 0 ? [] : [{ ...frames[i]!, text: rest.toString('base64'), encoding: 'base64' as const }]
+      const cut =
+        rest.length === 0
+          ? []
+          : [{ ...frames[i]!, text: rest.toString('base64'), encoding: 'base64' as const }]
       return [...cut, ...frames.slice(i + 1)]
     }
   }

@@ -1,6 +1,10 @@
 /** `work` on every item, `limit` of them at one time; the results in the order of the items. Stops at the first rejection. */
-export async function limited<T, R>(items: readonly T[], limit: number, work: (item: T, index: number) => Promise<R>): Promise<R[]> {
-  const results = new Array<R>(items.length)
+export async function limited<T, R>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T, index: number) => Promise<R>
+): Promise<R[]> {
+  const results: R[] = []
   let next = 0
   let failed = false
   async function take(): Promise<void> {

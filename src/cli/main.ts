@@ -28,18 +28,30 @@ async function dispatch(argv: readonly string[]): Promise<number> {
     process.stdout.write(`roost ${(await import('../version.ts')).version}\n`)
     return exits.ok
   }
-  if (first === undefined || first === '--help' || first === '-h' || (first === 'help' && rest.length === 0)) {
+  if (
+    first === undefined ||
+    first === '--help' ||
+    first === '-h' ||
+    (first === 'help' && rest.length === 0)
+  ) {
     process.stdout.write((await import('./help.ts')).overview())
     return first === undefined ? exits.usage : exits.ok
   }
   if (first === 'help') return await dispatch([rest[0]!, '--help'])
   if (!Object.hasOwn(commands, first)) {
-    throw new UsageError(`There is no command '${first}'${suggest(first, Object.keys(commands))}`, 'All of them: roost --help')
+    throw new UsageError(
+      `There is no command '${first}'${suggest(first, Object.keys(commands))}`,
+      'All of them: roost --help'
+    )
   }
   const name = first as CommandName
   const command = await commands[name].load()
-  const isHelp = command.passesAll === true && rest.some((argument) => argument === '--help' || argument === '-h')
-  const { values, positionals } = command.passesAll === true ? { values: { help: isHelp }, positionals: rest } : parseArguments(name, command, rest)
+  const isHelp =
+    command.passesAll === true && rest.some((argument) => argument === '--help' || argument === '-h')
+  const { values, positionals } =
+    command.passesAll === true
+      ? { values: { help: isHelp }, positionals: rest }
+      : parseArguments(name, command, rest)
   if (values['help'] === true) {
     process.stdout.write((await import('./help.ts')).pageOf(name, command))
     return exits.ok
@@ -52,7 +64,9 @@ function report(error: unknown, json: boolean): number {
   if (!(error instanceof CliError)) {
     const { code, message, stack } = error as NodeJS.ErrnoException
     // A system's refusal (no such file, no permission) is told in its own words; anything else is a fault of ours.
-    process.stderr.write(`roost: ${typeof code === 'string' && !code.startsWith('ERR_') ? message : (stack ?? String(error))}\n`)
+    process.stderr.write(
+      `roost: ${typeof code === 'string' && !code.startsWith('ERR_') ? message : (stack ?? String(error))}\n`
+    )
     return exits.failed
   }
   if (json) {
@@ -60,9 +74,19 @@ function report(error: unknown, json: boolean): number {
     return error.exitCode
   }
   const problem = 'problem' in error ? (error.problem as Problem) : null
-  const lines = problem === null ? [error.message] : [problem.title, ...(problem.detail === undefined ? [] : [problem.detail])]
-  const fields = problem?.errors?.filter(({ pointer, message }) => problem.errors!.length > 1 || problem.detail !== `${pointer} ${message}`) ?? []
-  lines.push(...fields.map(({ in: part, pointer, message }) => `  ${part === 'body' ? '' : `${part} `}${pointer} ${message}`))
+  const lines =
+    problem === null
+      ? [error.message]
+      : [problem.title, ...(problem.detail === undefined ? [] : [problem.detail])]
+  const fields =
+    problem?.errors?.filter(
+      ({ pointer, message }) => problem.errors!.length > 1 || problem.detail !== `${pointer} ${message}`
+    ) ?? []
+  lines.push(
+    ...fields.map(
+      ({ in: part, pointer, message }) => `  ${part === 'body' ? '' : `${part} `}${pointer} ${message}`
+    )
+  )
   if (error.remedy !== null) lines.push(error.remedy)
   process.stderr.write(`roost: ${lines.join('\n       ')}\n`)
   return error.exitCode

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
+import { stripVTControlCharacters } from 'node:util'
 
 export type Colour = 'red' | 'green' | 'yellow' | 'blue' | 'dim' | 'bold'
 const codes: Record<Colour, number> = { red: 31, green: 32, yellow: 33, blue: 36, dim: 2, bold: 1 }
@@ -17,13 +18,13 @@ export async function write(stream: Writable, chunk: string | Uint8Array): Promi
 }
 
 /** Text of others as one safe line: a job's name or message must not steer the reader's terminal. */
-export const plain = (text: string): string => text.replaceAll(/[\x00-\x1f\x7f-\x9f]+/g, ' ').trim()
+export const plain = (text: string): string =>
+  text.replaceAll(/[\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu, ' ').trim()
 
 /** The last column is not cut below this. */
 const minLast = 20
 
-const escapes = /\x1b\[[0-9;]*m/g
-const width = (text: string): number => [...text.replaceAll(escapes, '')].length
+const width = (text: string): number => Array.from(stripVTControlCharacters(text)).length
 
 export interface TableOptions {
   /** Columns of the terminal; the last column of the table is cut to fit. Infinity = never. */
@@ -32,10 +33,19 @@ export interface TableOptions {
 }
 
 /** Aligned columns; numbers (all cells of the column end in a digit) to the right. Ends with a newline. */
-export function table(header: readonly string[], rows: readonly (readonly string[])[], { columns = Infinity, paint = (_, text) => text }: TableOptions = {}): string {
+export function table(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  { columns = Infinity, paint = (_, text) => text }: TableOptions = {}
+): string {
   const last = header.length - 1
   const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => width(row[i] ?? ''))))
-  const numeric = header.map((_, i) => i > 0 && rows.length > 0 && rows.every((row) => /^[\d.,]+$/.test((row[i] ?? '').replaceAll(escapes, ''))))
+  const numeric = header.map(
+    (_, i) =>
+      i > 0 &&
+      rows.length > 0 &&
+      rows.every((row) => /^[\d.,]+$/.test(stripVTControlCharacters(row[i] ?? '')))
+  )
   const line = (cells: readonly string[]) => {
     const shown = cells.map((cell, i) => {
       const pad = ' '.repeat(Math.max(0, widths[i]! - width(cell)))
@@ -50,10 +60,19 @@ export function table(header: readonly string[], rows: readonly (readonly string
 /** At most `length` characters; a cut is told by an ellipsis. Text with colours is left as it is. */
 export function cut(text: string, length: number): string {
   if (width(text) <= length || text.includes('\x1b')) return text
-  return length < 2 ? '' : `${[...text].slice(0, length - 1).join('')}…`
+  return length < 2
+    ? ''
+    : `${Array.from(text)
+        .slice(0, length - 1)
+        .join('')}…`
 }
 
-const steps = [[86_400, 'd'], [3_600, 'h'], [60, 'm'], [1, 's']] as const
+const steps = [
+  [86_400, 'd'],
+  [3_600, 'h'],
+  [60, 'm'],
+  [1, 's']
+] as const
 
 /** `850ms`, `12s`, `3m20s`, `5h`, `2d`: two places below ten of the larger unit. */
 export function duration(ms: number): string {

@@ -15,6 +15,9 @@ export async function readText(file: string, stdin: NodeJS.ReadStream, flag: str
   try {
     return utf8.decode(bytes)
   } catch {
-    throw new UsageError(`${flag} ${file} is not UTF-8 text`, 'Bytes of another kind reach a job through a file that it opens itself.')
+    throw new UsageError(
+      `${flag} ${file} is not UTF-8 text`,
+      'Bytes of another kind reach a job through a file that it opens itself.'
+    )
   }
 }

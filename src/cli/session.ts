@@ -44,9 +44,14 @@ export function openSession(options: ConnectionOptions): Session {
   }
 }
 
-const open = ({ url, token }: Connection): ApiClient => createClient<paths>({ baseUrl: url, headers: { authorization: `Bearer ${token}` } })
+const open = ({ url, token }: Connection): ApiClient =>
+  createClient<paths>({ baseUrl: url, headers: { authorization: `Bearer ${token}` } })
 
-interface Answer<T> { data?: T; error?: unknown; response: Response }
+interface Answer<T> {
+  data?: T
+  error?: unknown
+  response: Response
+}
 
 /** The answer's body. Throws {@link ApiError} where the service refused and {@link Unreachable} where none answered. */
 export async function answer<T>(request: Promise<Answer<T>>): Promise<T> {
@@ -66,19 +71,40 @@ async function reach<T>(request: Promise<T>): Promise<T> {
 }
 
 export function toUnreachable(error: unknown): Unreachable {
-  const cause = (error instanceof Error && error.cause instanceof Error ? error.cause : error) as NodeJS.ErrnoException & { errors?: Error[] }
-  const code = cause.code ?? (cause.errors?.[0] as NodeJS.ErrnoException | undefined)?.code
-  const refused = ['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'].includes(code ?? '')
-  return new Unreachable(refused ? `No service answers (${code})` : `The connection to the service broke (${code ?? cause.message})`, {
-    remedy: 'Is it running? On its machine: ./roost up', cause: error, refused
-  })
+  const cause = (
+    error instanceof Error && error.cause instanceof Error ? error.cause : error
+  ) as NodeJS.ErrnoException & { errors?: NodeJS.ErrnoException[] }
+  const code = cause.code ?? cause.errors?.[0]?.code
+  const refused = [
+    'ECONNREFUSED',
+    'ENOTFOUND',
+    'EHOSTUNREACH',
+    'ENETUNREACH',
+    'UND_ERR_CONNECT_TIMEOUT'
+  ].includes(code ?? '')
+  return new Unreachable(
+    refused
+      ? `No service answers (${code})`
+      : `The connection to the service broke (${code ?? cause.message})`,
+    {
+      remedy: 'Is it running? On its machine: ./roost up',
+      cause: error,
+      refused
+    }
+  )
 }
 
 export function toApiError(status: number, body: unknown, retryAfter: string | null): ApiError {
   const isProblem = typeof body === 'object' && body !== null && 'code' in body && 'title' in body
   const problem = isProblem
     ? (body as Problem)
-    : { type: 'about:blank', status, code: `http-${status}`, title: `The answer was ${status}, and not one of Roost's`, detail: `Is there a Roost at that URL? It answered ${status}: ${String(body).slice(0, 200)}` }
+    : {
+        type: 'about:blank',
+        status,
+        code: `http-${status}`,
+        title: `The answer was ${status}, and not one of Roost's`,
+        detail: `Is there a Roost at that URL? It answered ${status}: ${String(body).slice(0, 200)}`
+      }
   const seconds = Number(retryAfter ?? Number.NaN)
   return new ApiError(problem, Number.isFinite(seconds) ? seconds * 1000 : null)
 }
@@ -96,7 +122,11 @@ export interface RetryOptions {
  * Does `work` until it succeeds: lost connections are tried again with backoff and jitter for {@link giveUpAfterMs}.
  * Whatever `work` does must be safe to do twice.
  */
-export async function retrying<T>(session: Session, work: (client: ApiClient) => Promise<T>, options: RetryOptions = {}): Promise<T> {
+export async function retrying<T>(
+  session: Session,
+  work: (client: ApiClient) => Promise<T>,
+  options: RetryOptions = {}
+): Promise<T> {
   const { signal, mustConnectAtFirst = false, waitsOutBusy = false, onWait } = options
   let lostAt: number | null = null
   for (let failures = 0; ; failures++) {
@@ -106,13 +136,20 @@ export async function retrying<T>(session: Session, work: (client: ApiClient) =>
       if (signal?.aborted === true) throw error
       if (error instanceof Unreachable) {
         lostAt ??= Date.now()
-        if ((mustConnectAtFirst && failures === 0 && error.refused) || Date.now() - lostAt > giveUpAfterMs) throw error
-      } else if (error instanceof ApiError && (error.code === 'idempotency-in-flight' || (waitsOutBusy && error.isBusy))) {
+        if ((mustConnectAtFirst && failures === 0 && error.refused) || Date.now() - lostAt > giveUpAfterMs)
+          throw error
+      } else if (
+        error instanceof ApiError &&
+        (error.code === 'idempotency-in-flight' || (waitsOutBusy && error.isBusy))
+      ) {
         lostAt = null
       } else {
         throw error
       }
-      const waitMs = error instanceof ApiError && error.retryAfterMs !== null ? error.retryAfterMs * (1 + Math.random() / 4) : backoffMs(failures)
+      const waitMs =
+        error instanceof ApiError && error.retryAfterMs !== null
+          ? error.retryAfterMs * (1 + Math.random() / 4)
+          : backoffMs(failures)
       onWait?.(error, waitMs)
       await sleep(waitMs, undefined, signal === undefined ? {} : { signal }).catch(() => {
         throw error
@@ -126,4 +163,5 @@ export async function retrying<T>(session: Session, work: (client: ApiClient) =>
  * 0.1 s, doubling up to 1 s (a restart takes less), and 5 s once it has been away for long. Spread by half, so that many
  * who lost the same service do not come back as one.
  */
-export const backoffMs = (failures: number): number => Math.min(failures < 20 ? 1_000 : 5_000, 100 * 2 ** Math.min(failures, 10)) * (0.75 + Math.random() / 2)
+export const backoffMs = (failures: number): number =>
+  Math.min(failures < 20 ? 1_000 : 5_000, 100 * 2 ** Math.min(failures, 10)) * (0.75 + Math.random() / 2)

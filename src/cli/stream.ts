@@ -1,7 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { Unreachable } from './exit.ts'
-import { answer, backoffMs, giveUpAfterMs, toApiError, toUnreachable, type Schemas, type Session } from './session.ts'
+import {
+  answer,
+  backoffMs,
+  giveUpAfterMs,
+  toApiError,
+  toUnreachable,
+  type Schemas,
+  type Session
+} from './session.ts'
 
 export type LogFrame = Schemas['LogFrame']
 export type StatusFrame = Schemas['StatusFrame']
@@ -29,7 +37,11 @@ const pauseAbove = 64
  * on where it was when the connection breaks, also over a restart of the service. Ends without a last frame only where
  * the log holds none after `from`. Throws ApiError where the service refuses, {@link Unreachable} after 15 minutes.
  */
-export async function* follow(session: Session, jobId: string, { from = 1, signal, onLost, onBack }: FollowOptions = {}): AsyncGenerator<LoggedFrame> {
+export async function* follow(
+  session: Session,
+  jobId: string,
+  { from = 1, signal, onLost, onBack }: FollowOptions = {}
+): AsyncGenerator<LoggedFrame> {
   let next = from
   let failures = 0
   let lostAt: number | null = null
@@ -83,13 +95,20 @@ async function isOver(session: Session, jobId: string, next: number): Promise<bo
 }
 
 /** The frames of one connection. Throws when it ends: {@link Unreachable}, or ApiError where it was refused. */
-async function* receive(session: Session, path: string, signal: AbortSignal | undefined, onOpen: () => void): AsyncGenerator<Frame> {
+async function* receive(
+  session: Session,
+  path: string,
+  signal: AbortSignal | undefined,
+  onOpen: () => void
+): AsyncGenerator<Frame> {
   const { url, token } = session.connection
   const socket = new WebSocket(url.replace(/^http/, 'ws') + path, subprotocol, {
-    headers: { authorization: `Bearer ${token}` }, perMessageDeflate: false, handshakeTimeout: 10_000
+    headers: { authorization: `Bearer ${token}` },
+    perMessageDeflate: false,
+    handshakeTimeout: 10_000
   })
   const frames: string[] = []
-  let ended: Error | null = null
+  let ended = null as Error | null
   let wake: (() => void) | null = null
   let heardAt = Date.now()
   const end = (error: Error) => {
@@ -113,12 +132,22 @@ async function* receive(session: Session, path: string, signal: AbortSignal | un
     response.on('data', (chunk: Buffer) => chunks.push(chunk))
     response.on('error', (error) => end(toUnreachable(error)))
     response.on('end', () => {
-      const refusal = toApiError(response.statusCode ?? 0, parse(Buffer.concat(chunks).toString('utf8')), response.headers['retry-after'] ?? null)
+      const refusal = toApiError(
+        response.statusCode ?? 0,
+        parse(Buffer.concat(chunks).toString('utf8')),
+        response.headers['retry-after'] ?? null
+      )
       end(refusal.isBusy || refusal.problem.status >= 500 ? new Unreachable(refusal.message) : refusal)
     })
   })
   socket.on('error', (error) => end(toUnreachable(error)))
-  socket.on('close', (code) => end(code === 1000 ? new ClosedInOrder('The stream was closed') : new Unreachable(`The stream was closed (${code})`)))
+  socket.on('close', (code) =>
+    end(
+      code === 1000
+        ? new ClosedInOrder('The stream was closed')
+        : new Unreachable(`The stream was closed (${code})`)
+    )
+  )
   const silence = setInterval(() => {
     if (!socket.isPaused && Date.now() - heardAt > silenceMs) socket.terminate()
   }, 5_000)
@@ -155,4 +184,5 @@ function parse(text: string): unknown {
 }
 
 /** The bytes that the job wrote. */
-export const bytesOf = ({ text, encoding }: LogFrame): Buffer => Buffer.from(text, encoding === 'base64' ? 'base64' : 'utf8')
+export const bytesOf = ({ text, encoding }: LogFrame): Buffer =>
+  Buffer.from(text, encoding === 'base64' ? 'base64' : 'utf8')

@@ -9,12 +9,18 @@ export interface SubmitOptions extends RetryOptions {
 }
 
 /** Submits a job once, whatever happens to the connection on the way. Throws ApiError and Unreachable. */
-export async function submit(session: Session, spec: JobSpec, { key = randomUUID(), uniqueName = false, ...retry }: SubmitOptions = {}): Promise<Job> {
+export async function submit(
+  session: Session,
+  spec: JobSpec,
+  { key = randomUUID(), uniqueName = false, ...retry }: SubmitOptions = {}
+): Promise<Job> {
   const query = uniqueName ? { unique: 'name' as const } : {}
   return await retrying(
     session,
     async (client) => {
-      const accepted = await answer(client.POST('/schedule', { body: spec, params: { query }, headers: { 'idempotency-key': key } }))
+      const accepted = await answer(
+        client.POST('/schedule', { body: spec, params: { query }, headers: { 'idempotency-key': key } })
+      )
       return accepted as Job
     },
     retry
@@ -23,6 +29,8 @@ export async function submit(session: Session, spec: JobSpec, { key = randomUUID
 
 /** Where the job would go now and why; nothing is stored. */
 export async function plan(session: Session, spec: JobSpec): Promise<NonNullable<Job['placement']>> {
-  const placement = await answer(session.client.POST('/schedule', { body: spec, params: { query: { dryRun: true } } }))
+  const placement = await answer(
+    session.client.POST('/schedule', { body: spec, params: { query: { dryRun: true } } })
+  )
   return placement as NonNullable<Job['placement']>
 }

@@ -43,7 +43,8 @@ WantedBy=${system ? 'multi-user.target' : 'default.target'}
 
 /** As systemd.service(5) and systemd.syntax(7) have it; `$` is expanded in arguments only. */
 function quote(word: string, isArgument: boolean): string {
-  if (/[\0\n\r]/.test(word)) throw new UsageError(`A unit cannot hold ${JSON.stringify(word)}: it has a line break`)
+  if (/[\0\n\r]/.test(word))
+    throw new UsageError(`A unit cannot hold ${JSON.stringify(word)}: it has a line break`)
   const escaped = word.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('%', '%%')
   return `"${isArgument ? escaped.replaceAll('$', '$$$$') : escaped}"`
 }

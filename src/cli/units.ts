@@ -7,13 +7,20 @@ export function parseDuration(text: string, flag: string): number {
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text)
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)([smhd])/g)]
   if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) {
-    throw new UsageError(`${flag} must be seconds, or a number with s, m, h or d, such as 90, 30s, 1h30m; got ${JSON.stringify(text)}`)
+    throw new UsageError(
+      `${flag} must be seconds, or a number with s, m, h or d, such as 90, 30s, 1h30m; got ${JSON.stringify(text)}`
+    )
   }
   return parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * secondsOf[unit!]!, 0)
 }
 
 /** A whole number within bounds. Throws a {@link UsageError} that names the flag. */
-export function parseInteger(text: string, flag: string, min: number, max: number = Number.MAX_SAFE_INTEGER): number {
+export function parseInteger(
+  text: string,
+  flag: string,
+  min: number,
+  max: number = Number.MAX_SAFE_INTEGER
+): number {
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
   if (value >= min && value <= max) return value
   const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`

@@ -5,14 +5,21 @@ import { startServiceFor } from '../start-service.ts'
 const service = await startServiceFor(t)
 const { dataDir } = service
 const roost = (...args: string[]) => runCli(args, { dataDir })
-const json = async (name: string, ...args: string[]): Promise<unknown> => JSON.parse((await roost(name, '--json', ...args)).stdout)
+const json = async (name: string, ...args: string[]): Promise<unknown> =>
+  JSON.parse((await roost(name, '--json', ...args)).stdout)
 
 await t.test('jobs are listed, shown, run again and cancelled', async (t) => {
   t.match(await roost('run', '--name', 'shown', '--label', 'a=b', '--', 'sh', '-c', 'exit 3'), { code: 3 })
-  t.match(await roost('ps', '-a', '--label', 'a=b'), { code: 0, stdout: /^ID[^\n]*\n[0-9a-z]{26} +shown +failed [^\n]*exit 3[^\n]*\n$/ })
+  t.match(await roost('ps', '-a', '--label', 'a=b'), {
+    code: 0,
+    stdout: /^ID[^\n]*\n[0-9a-z]{26} +shown +failed [^\n]*exit 3[^\n]*\n$/
+  })
   t.match(await roost('ps', '--label', 'a=b', '-q'), { code: 0, stdout: '' })
   t.match(await roost('ps', '--state', 'done'), { code: 64, stderr: /--state must be one of/ })
-  t.match(await json('ps', '-a', '--name', 'shown'), { items: [{ name: 'shown', state: 'failed' }], cursor: null })
+  t.match(await json('ps', '-a', '--name', 'shown'), {
+    items: [{ name: 'shown', state: 'failed' }],
+    cursor: null
+  })
   t.match(await roost('get', 'shown'), { code: 0, stdout: /^state +failed \(exit-nonzero\)$/m })
   t.match(await json('get', 'shown'), { name: 'shown', result: { exitCode: 3 } })
   t.match(await roost('get', 'nobody'), { code: 1, stderr: /No job has the id or name "nobody"/ })
@@ -33,7 +40,10 @@ await t.test('jobs are listed, shown, run again and cancelled', async (t) => {
 await t.test('a plan is drawn, and stores nothing', async (t) => {
   const before = (await roost('ps', '-aq')).stdout
   t.match(await roost('plan', '--', 'true'), { code: 0, stdout: /NODE +RUNTIME +SCORE[^]*→ \S+ +process/ })
-  t.match(await roost('plan', '--gpu', '9', '--', 'true'), { code: 1, stdout: /LEFT OUT[^]*insufficient-gpu +never/ })
+  t.match(await roost('plan', '--gpu', '9', '--', 'true'), {
+    code: 1,
+    stdout: /LEFT OUT[^]*insufficient-gpu +never/
+  })
   t.match(await json('plan', '--', 'true'), { choice: String, candidates: [{ runtime: 'process' }] })
   t.equal((await roost('ps', '-aq')).stdout, before)
 })
@@ -49,8 +59,14 @@ await t.test('nodes are listed, drained and undrained', async (t) => {
 })
 
 await t.test('a secret reaches its job and nothing else', async (t) => {
-  t.match(await runCli(['secret', 'set', 'api-key'], { dataDir, input: 'very secret\n' }), { code: 0, stdout: 'api-key is set\n' })
-  t.match(await roost('run', '--secret', 'KEY=api-key', '--', 'sh', '-c', 'echo "<$KEY>"'), { code: 0, stdout: '<very secret>\n' })
+  t.match(await runCli(['secret', 'set', 'api-key'], { dataDir, input: 'very secret\n' }), {
+    code: 0,
+    stdout: 'api-key is set\n'
+  })
+  t.match(await roost('run', '--secret', 'KEY=api-key', '--', 'sh', '-c', 'echo "<$KEY>"'), {
+    code: 0,
+    stdout: '<very secret>\n'
+  })
   const list = await roost('secret', 'list')
   t.match(list.stdout, /^api-key /m)
   t.notMatch(list.stdout, /very secret/)

@@ -8,26 +8,31 @@ import { untilFile } from '../until-file.ts'
 const service = await startServiceFor(t)
 const { dataDir } = service
 
-await t.test('kill -9 of the service and a restart cost no byte of a running job', { timeout: 60_000 }, async (t) => {
-  const folder = t.testdir()
-  // Goes through the gates as the test opens them: it writes before, while and after the service is away.
-  const script = `
+await t.test(
+  'kill -9 of the service and a restart cost no byte of a running job',
+  { timeout: 60_000 },
+  async (t) => {
+    const folder = t.testdir()
+    // Goes through the gates as the test opens them: it writes before, while and after the service is away.
+    const script = `
     out() { i=$1; while [ $i -lt $2 ]; do echo "line $i"; i=$((i+1)); done; }
     gate() { while [ ! -e ${folder}/$1 ]; do sleep 0.02; done; }
     out 0 2000; gate away; out 2000 4000; printf half; touch ${folder}/written; gate back; echo " line"; out 4000 6000; echo oops >&2; exit 9`
-  const cli = startCli(['run', '--', 'sh', '-c', script], { dataDir })
-  await cli.until((out) => out.includes('line 1999\n'))
-  await service.kill()
-  writeFileSync(join(folder, 'away'), '')
-  await untilFile(folder, () => existsSync(join(folder, 'written')))
-  await service.restart()
-  writeFileSync(join(folder, 'back'), '')
-  const lines = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `line ${from + i}\n`).join('')
-  const ended = await cli.ended
-  t.equal(ended.code, 9)
-  t.equal(ended.stdout, `${lines(0, 4000)}half line\n${lines(4000, 6000)}`)
-  t.equal(ended.stderr, 'oops\n')
-})
+    const cli = startCli(['run', '--', 'sh', '-c', script], { dataDir })
+    await cli.until((out) => out.includes('line 1999\n'))
+    await service.kill()
+    writeFileSync(join(folder, 'away'), '')
+    await untilFile(folder, () => existsSync(join(folder, 'written')))
+    await service.restart()
+    writeFileSync(join(folder, 'back'), '')
+    const lines = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, i) => `line ${from + i}\n`).join('')
+    const ended = await cli.ended
+    t.equal(ended.code, 9)
+    t.equal(ended.stdout, `${lines(0, 4000)}half line\n${lines(4000, 6000)}`)
+    t.equal(ended.stderr, 'oops\n')
+  }
+)
 
 await t.test('the tail goes on over three kills in the midst of output', { timeout: 60_000 }, async (t) => {
   const count = 60_000
@@ -40,5 +45,8 @@ await t.test('the tail goes on over three kills in the midst of output', { timeo
   }
   const ended = await cli.ended
   t.equal(ended.code, 0)
-  t.ok(ended.stdout === Array.from({ length: count }, (_, i) => `${i + 1}\n`).join(''), 'every line is there once, in order')
+  t.ok(
+    ended.stdout === Array.from({ length: count }, (_, i) => `${i + 1}\n`).join(''),
+    'every line is there once, in order'
+  )
 })

@@ -6,30 +6,51 @@ const service = await startServiceFor(t)
 const { dataDir } = service
 const roost = (...args: string[]) => runCli(args, { dataDir })
 const sh = (script: string) => ['--', 'sh', '-c', script]
-const jobOf = async (id: string) => JSON.parse((await roost('get', id, '--json')).stdout) as { state: string; result: { exitCode: number } | null; spec: { env?: object; task: { cwd?: string } } }
+const jobOf = async (id: string) =>
+  JSON.parse((await roost('get', id, '--json')).stdout) as {
+    state: string
+    result: { exitCode: number } | null
+    spec: { env?: object; task: { cwd?: string } }
+  }
 
-await t.test('a job is run here: its output, its error output and its exit code are those of the command', async (t) => {
-  const folder = t.testdir()
-  const ended = await runCli(['run', ...sh('pwd; echo wrong >&2; printf "\\377\\000x"; exit 7')], { dataDir, cwd: folder })
-  t.equal(ended.code, 7)
-  t.equal(ended.stderr, 'wrong\n')
-  const cli = startCli(['run', ...sh('printf "\\377\\000x"')], { dataDir })
-  t.equal((await cli.ended).code, 0)
-  t.same(cli.stdout(), Buffer.from([0xff, 0, 0x78]), 'bytes come through as they are')
-  t.match(ended.stdout, folder)
-})
+await t.test(
+  'a job is run here: its output, its error output and its exit code are those of the command',
+  async (t) => {
+    const folder = t.testdir()
+    const ended = await runCli(['run', ...sh('pwd; echo wrong >&2; printf "\\377\\000x"; exit 7')], {
+      dataDir,
+      cwd: folder
+    })
+    t.equal(ended.code, 7)
+    t.equal(ended.stderr, 'wrong\n')
+    const cli = startCli(['run', ...sh('printf "\\377\\000x"')], { dataDir })
+    t.equal((await cli.ended).code, 0)
+    t.same(cli.stdout(), Buffer.from([0xff, 0, 0x78]), 'bytes come through as they are')
+    t.match(ended.stdout, folder)
+  }
+)
 
 await t.test('nothing of the environment goes along but what is named', async (t) => {
-  const { stdout } = await runCli(['run', '--env', 'MINE', '--env', 'K=v', ...sh('echo "$MINE $K ${THEIRS-unset}"')], { dataDir, env: { MINE: 'mine', THEIRS: 'theirs' } })
+  const { stdout } = await runCli(
+    ['run', '--env', 'MINE', '--env', 'K=v', ...sh('echo "$MINE $K ${THEIRS-unset}"')],
+    { dataDir, env: { MINE: 'mine', THEIRS: 'theirs' } }
+  )
   t.equal(stdout, 'mine v unset\n')
 })
 
 await t.test('--stdin gives the job what the command reads', async (t) => {
-  t.match(await runCli(['run', '--stdin', '-', '--', 'cat'], { dataDir, input: 'täxt\n' }), { code: 0, stdout: 'täxt\n' })
+  t.match(await runCli(['run', '--stdin', '-', '--', 'cat'], { dataDir, input: 'täxt\n' }), {
+    code: 0,
+    stdout: 'täxt\n'
+  })
 })
 
 await t.test('ends have codes of their own', async (t) => {
-  const [killed, timedOut, unknown] = await Promise.all([roost('run', ...sh('kill -9 $$')), roost('run', '--timeout', '0.2', '--', 'sleep', '60'), roost('run', '--', '/no/such/program')])
+  const [killed, timedOut, unknown] = await Promise.all([
+    roost('run', ...sh('kill -9 $$')),
+    roost('run', '--timeout', '0.2', '--', 'sleep', '60'),
+    roost('run', '--', '/no/such/program')
+  ])
   t.equal(killed.code, 137)
   t.match(killed.stderr, /SIGKILL/)
   t.equal(timedOut.code, 124)
@@ -49,10 +70,19 @@ await t.test('a refused job is told field by field', async (t) => {
 
 await t.test('--json gives the job, then the frames of its log', async (t) => {
   const { stdout, code } = await roost('run', '--json', ...sh('echo hi; exit 2'))
-  const [job, ...frames] = stdout.trim().split('\n').map((line) => JSON.parse(line) as { id?: string; seq: number; type: string })
+  const [job, ...frames] = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { id?: string; seq: number; type: string })
   t.match(job, { id: /^[0-9a-z]{26}$/, state: 'queued' })
-  t.same(frames.map(({ seq }) => seq), frames.map((_, i) => i + 1))
-  t.match(frames.find(({ type }) => type === 'log'), { stream: 'stdout', text: 'hi\n' })
+  t.same(
+    frames.map(({ seq }) => seq),
+    frames.map((_, i) => i + 1)
+  )
+  t.match(
+    frames.find(({ type }) => type === 'log'),
+    { stream: 'stdout', text: 'hi\n' }
+  )
   t.match(frames.at(-1), { type: 'error', exitCode: 2 })
   t.equal(code, 2)
 })
@@ -101,5 +131,8 @@ await t.test('--detach prints the id; logs and wait take it up', async (t) => {
 await t.test('the same idempotency key is the same job', async (t) => {
   const key = ['run', '--detach', '--idempotency-key', 'once', '--', 'true']
   t.equal((await roost(...key)).stdout, (await roost(...key)).stdout)
-  t.match(await roost('run', '--detach', '--idempotency-key', 'once', '--', 'false'), { code: 64, stderr: /another body/ })
+  t.match(await roost('run', '--detach', '--idempotency-key', 'once', '--', 'false'), {
+    code: 64,
+    stderr: /another body/
+  })
 })

@@ -10,7 +10,8 @@ import { startServiceFor } from '../start-service.ts'
 const service = await startServiceFor(t)
 const { dataDir } = service
 const roost = (...args: string[]) => runCli(args, { dataDir })
-const json = async (name: string, ...args: string[]): Promise<unknown> => JSON.parse((await roost(name, '--json', ...args)).stdout)
+const json = async (name: string, ...args: string[]): Promise<unknown> =>
+  JSON.parse((await roost(name, '--json', ...args)).stdout)
 
 await t.test('help, version and faults of the command line need no service', async (t) => {
   t.match(await runCli(['--help']), { code: 0, stdout: /Usage: roost COMMAND/ })
@@ -23,31 +24,59 @@ await t.test('help, version and faults of the command line need no service', asy
 })
 
 await t.test('without a service the command says how to start one', async (t) => {
-  t.match(await runCli(['ps'], { dataDir: t.testdir() }), { code: 69, stderr: /Roost is not running[^]*roost up/ })
+  t.match(await runCli(['ps'], { dataDir: t.testdir() }), {
+    code: 69,
+    stderr: /Roost is not running[^]*roost up/
+  })
   const closed = createServer().listen(0, '127.0.0.1')
   await once(closed, 'listening')
   const { port } = closed.address() as AddressInfo
   closed.close()
   await once(closed, 'close')
   const env = { ROOST_URL: `http://127.0.0.1:${port}`, ROOST_TOKEN: 'some-token-of-someone' }
-  for (const args of [['ps'], ['run', '--', 'true'], ['run', '--from', '-']]) t.match(await runCli(args, { env, input: '["true"]' }), { code: 69, stderr: /No service answers/ }, args.join(' '))
+  for (const args of [['ps'], ['run', '--', 'true'], ['run', '--from', '-']])
+    t.match(
+      await runCli(args, { env, input: '["true"]' }),
+      { code: 69, stderr: /No service answers/ },
+      args.join(' ')
+    )
 })
 
 await t.test('a token that is not known is 77, and so is one that may not', async (t) => {
-  t.match(await runCli(['ps'], { env: { ROOST_URL: service.url, ROOST_TOKEN: 'not-a-token-of-this-one' } }), { code: 77, stderr: /not known here[^]*ROOST_TOKEN/ })
-  const { token, record } = (await json('token', 'create', '--name', 'reader', '--scope', 'read:jobs', '--expires', '1h')) as { token: string; record: { id: string } }
+  t.match(await runCli(['ps'], { env: { ROOST_URL: service.url, ROOST_TOKEN: 'not-a-token-of-this-one' } }), {
+    code: 77,
+    stderr: /not known here[^]*ROOST_TOKEN/
+  })
+  const { token, record } = (await json(
+    'token',
+    'create',
+    '--name',
+    'reader',
+    '--scope',
+    'read:jobs',
+    '--expires',
+    '1h'
+  )) as { token: string; record: { id: string } }
   const env = { ROOST_URL: service.url, ROOST_TOKEN: token }
   t.match(await runCli(['ps'], { env }), { code: 0 })
   t.match(await runCli(['run', '--', 'true'], { env }), { code: 77, stderr: /write:jobs/ })
   t.match(await roost('token', 'list'), { code: 0, stdout: new RegExp(`${record.id} +reader`) })
   t.match(await roost('token', 'revoke', record.id), { code: 0 })
   t.match(await roost('token'), { code: 0, stdout: `${service.token}\n` })
-  t.match(await roost('token', 'create', '--name', 'x', '--scope', 'everything'), { code: 64, stderr: /--scope must be one of/ })
+  t.match(await roost('token', 'create', '--name', 'x', '--scope', 'everything'), {
+    code: 64,
+    stderr: /--scope must be one of/
+  })
 })
 
 await t.test('the configuration is shown with its sources, secrets masked', async (t) => {
-  const file = join(t.testdir({ 'roost.yaml': 'priority: 5\n', 'good.yaml': 'logLevel: warn\n' }), 'good.yaml')
-  const { stdout } = await runCli(['config', '--config', file], { env: { ROOST_TOKEN: 'a-token-that-is-long-enough', ROOST_PORT: '7171' } })
+  const file = join(
+    t.testdir({ 'roost.yaml': 'priority: 5\n', 'good.yaml': 'logLevel: warn\n' }),
+    'good.yaml'
+  )
+  const { stdout } = await runCli(['config', '--config', file], {
+    env: { ROOST_TOKEN: 'a-token-that-is-long-enough', ROOST_PORT: '7171' }
+  })
   t.match(stdout, new RegExp(`^logLevel +warn +${file}$`, 'm'))
   t.match(stdout, /^port +7171 +ROOST_PORT$/m)
   t.match(stdout, /^token +\*+ +ROOST_TOKEN$/m)
@@ -58,11 +87,25 @@ await t.test('the configuration is shown with its sources, secrets masked', asyn
 await t.test('doctor finds nothing wrong here, and the open door where there is one', async (t) => {
   const { code, stdout } = await roost('doctor')
   t.equal(code, 0, stdout)
-  for (const name of ['Node', 'configuration', 'data directory', 'disk', 'service', 'clock', 'ready: storage', 'runtimes', 'limits']) t.match(stdout, new RegExp(`^(ok|warn) +${name} `, 'm'))
+  for (const name of [
+    'Node',
+    'configuration',
+    'data directory',
+    'disk',
+    'service',
+    'clock',
+    'ready: storage',
+    'runtimes',
+    'limits'
+  ])
+    t.match(stdout, new RegExp(`^(ok|warn) +${name} `, 'm'))
   const open = join(t.testdir(), 'open')
   mkdirSync(open, { mode: 0o755 })
   writeFileSync(join(open, 'token'), 'x', { mode: 0o644 })
-  t.match(await runCli(['doctor'], { dataDir: open }), { code: 1, stdout: /warn +data directory[^]*chmod 700[^]*fail +token file[^]*chmod 600[^]*fail +service/ })
+  t.match(await runCli(['doctor'], { dataDir: open }), {
+    code: 1,
+    stdout: /warn +data directory[^]*chmod 700[^]*fail +token file[^]*chmod 600[^]*fail +service/
+  })
 })
 
 await t.test('a backup is a file that is there', async (t) => {
@@ -72,12 +115,23 @@ await t.test('a backup is a file that is there', async (t) => {
 })
 
 await t.test('install-service shows the unit and what it would do', async (t) => {
-  const { code, stdout, stderr } = await runCli(['install-service', '--user', '--dry-run', '--port', '7171'], { dataDir, env: { XDG_CONFIG_HOME: '/cfg' } })
+  const { code, stdout, stderr } = await runCli(
+    ['install-service', '--user', '--dry-run', '--port', '7171'],
+    { dataDir, env: { XDG_CONFIG_HOME: '/cfg' } }
+  )
   t.equal(code, 0)
   t.match(stdout, /^ExecStart="\/.*\/roost" "up" "--port" "7171" "--data-dir" ".*"$/m)
-  t.match(stderr, /would write: \/cfg\/systemd\/user\/roost\.service\nwould run: systemctl --user daemon-reload\nwould run: systemctl --user enable --now roost\.service/)
+  t.match(
+    stderr,
+    /would write: \/cfg\/systemd\/user\/roost\.service\nwould run: systemctl --user daemon-reload\nwould run: systemctl --user enable --now roost\.service/
+  )
   t.match(await runCli(['install-service', '--user', '--system']), { code: 64 })
-  t.match(await runCli(['install-service', '--uninstall', '--user', '--dry-run'], { env: { XDG_CONFIG_HOME: '/nowhere' } }), { code: 0, stderr: /nothing to do/ })
+  t.match(
+    await runCli(['install-service', '--uninstall', '--user', '--dry-run'], {
+      env: { XDG_CONFIG_HOME: '/nowhere' }
+    }),
+    { code: 0, stderr: /nothing to do/ }
+  )
 })
 
 await t.test('completion for bash knows commands, flags, choices and ids', async (t) => {
@@ -85,7 +139,18 @@ await t.test('completion for bash knows commands, flags, choices and ids', async
   t.equal(spawnSync('bash', ['-n'], { input: stdout }).status, 0)
   const folder = t.testdir({ script: stdout })
   const complete = (...words: string[]) =>
-    spawnSync('bash', ['-c', `source "$0"; roost() { echo an-id; }; COMP_WORDS=(roost "$@"); COMP_CWORD=$#; _roost; printf '%s\\n' "\${COMPREPLY[@]}"`, join(folder, 'script'), ...words], { encoding: 'utf8' }).stdout.trim().split('\n')
+    spawnSync(
+      'bash',
+      [
+        '-c',
+        `source "$0"; roost() { echo an-id; }; COMP_WORDS=(roost "$@"); COMP_CWORD=$#; _roost; printf '%s\\n' "\${COMPREPLY[@]}"`,
+        join(folder, 'script'),
+        ...words
+      ],
+      { encoding: 'utf8' }
+    )
+      .stdout.trim()
+      .split('\n')
   t.same(complete('re'), ['rerun'])
   t.same(complete('run', '--id'), ['--idempotency-key'])
   t.same(complete('run', '--locality', 'pre'), ['prefer-local'])

@@ -3,9 +3,30 @@ import { ApiError, exitOfJob } from '../../src/cli/exit.ts'
 import { toApiError } from '../../src/cli/session.ts'
 import type { Job } from '../../src/cli/session.ts'
 
-const attempt = { number: 1, state: 'failed' as const, node: 'n', runtime: 'process', pod: null, exitCode: null, signal: null, reason: null, startedAt: null, finishedAt: null }
-const code = (state: Job['state'], reason: string | null, exitCode: number | null, signal: string | null = null) =>
-  exitOfJob({ state, reason, result: exitCode === null ? null : { exitCode, output: null }, attempts: [{ ...attempt, exitCode, signal }] })
+const attempt = {
+  number: 1,
+  state: 'failed' as const,
+  node: 'n',
+  runtime: 'process',
+  pod: null,
+  exitCode: null,
+  signal: null,
+  reason: null,
+  startedAt: null,
+  finishedAt: null
+}
+const code = (
+  state: Job['state'],
+  reason: string | null,
+  exitCode: number | null,
+  signal: string | null = null
+) =>
+  exitOfJob({
+    state,
+    reason,
+    result: exitCode === null ? null : { exitCode, output: null },
+    attempts: [{ ...attempt, exitCode, signal }]
+  })
 
 await t.test("the command ends with the job's own exit code", async (t) => {
   t.equal(code('succeeded', null, 0), 0)
@@ -30,6 +51,11 @@ await t.test('a refusal has the exit code of its kind', async (t) => {
 })
 
 await t.test('an answer of something else is told as such', async (t) => {
-  t.match(toApiError(502, '<html>', null), { message: /Is there a Roost at that URL\? It answered 502: <html>/ })
-  t.equal(toApiError(429, { type: '', title: 't', status: 429, code: 'rate-limited' }, '3').retryAfterMs, 3000)
+  t.match(toApiError(502, '<html>', null), {
+    message: /Is there a Roost at that URL\? It answered 502: <html>/
+  })
+  t.equal(
+    toApiError(429, { type: '', title: 't', status: 429, code: 'rate-limited' }, '3').retryAfterMs,
+    3000
+  )
 })

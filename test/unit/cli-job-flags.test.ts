@@ -4,21 +4,59 @@ import { Readable } from 'node:stream'
 import t from 'tap'
 import { parseConstraint, readSpec, type JobValues } from '../../src/cli/job-flags.ts'
 
-const around = { env: { LANG: 'C' }, stdin: Readable.from(['from stdin']) as unknown as NodeJS.ReadStream, cwd: '/here', isLocal: true }
-const read = (values: JobValues, command: string[] = ['true'], over: Partial<typeof around> = {}) => readSpec(values, command, { ...around, ...over })
+const around = {
+  env: { LANG: 'C' },
+  stdin: Readable.from(['from stdin']) as unknown as NodeJS.ReadStream,
+  cwd: '/here',
+  isLocal: true
+}
+const read = (values: JobValues, command: string[] = ['true'], over: Partial<typeof around> = {}) =>
+  readSpec(values, command, { ...around, ...over })
 
 await t.test('every flag has its place in the job', async (t) => {
-  const spec = await read({
-    name: 'x', env: ['A=1', 'LANG'], secret: ['TOKEN=api-key', 'OTHER'], cpu: '500m', memory: '1Gi', gpu: '1', 'limit-memory': '2Gi', label: ['team=a'],
-    constraint: ['arch=amd64,arm64', '!slow'], node: 'box', locality: 'any', priority: '70', preemptible: true, timeout: '2h', retries: '2',
-    'on-node-loss': 'restart', 'depends-on': ['a,b', 'c'], ttl: '1d'
-  }, ['sh', '-c', 'x'])
+  const spec = await read(
+    {
+      name: 'x',
+      env: ['A=1', 'LANG'],
+      secret: ['TOKEN=api-key', 'OTHER'],
+      cpu: '500m',
+      memory: '1Gi',
+      gpu: '1',
+      'limit-memory': '2Gi',
+      label: ['team=a'],
+      constraint: ['arch=amd64,arm64', '!slow'],
+      node: 'box',
+      locality: 'any',
+      priority: '70',
+      preemptible: true,
+      timeout: '2h',
+      retries: '2',
+      'on-node-loss': 'restart',
+      'depends-on': ['a,b', 'c'],
+      ttl: '1d'
+    },
+    ['sh', '-c', 'x']
+  )
   t.same(spec, {
-    name: 'x', task: { type: 'process', command: ['sh', '-c', 'x'], cwd: '/here' }, env: { A: '1', LANG: 'C' }, secrets: { TOKEN: 'api-key', OTHER: 'OTHER' },
-    resources: { cpu: '500m', memory: '1Gi', gpu: 1 }, limits: { memory: '2Gi' }, labels: { team: 'a' },
-    constraints: [{ key: 'arch', operator: 'In', values: ['amd64', 'arm64'] }, { key: 'slow', operator: 'DoesNotExist' }],
-    placement: { node: 'box', locality: 'any' }, priority: 70, preemptible: true, timeoutSeconds: 7200, retry: { maxAttempts: 3 },
-    onNodeLoss: 'restart', dependsOn: ['a', 'b', 'c'], ttlSecondsAfterFinished: 86_400
+    name: 'x',
+    task: { type: 'process', command: ['sh', '-c', 'x'], cwd: '/here' },
+    env: { A: '1', LANG: 'C' },
+    secrets: { TOKEN: 'api-key', OTHER: 'OTHER' },
+    resources: { cpu: '500m', memory: '1Gi', gpu: 1 },
+    limits: { memory: '2Gi' },
+    labels: { team: 'a' },
+    constraints: [
+      { key: 'arch', operator: 'In', values: ['amd64', 'arm64'] },
+      { key: 'slow', operator: 'DoesNotExist' }
+    ],
+    placement: { node: 'box', locality: 'any' },
+    priority: 70,
+    preemptible: true,
+    timeoutSeconds: 7200,
+    retry: { maxAttempts: 3 },
+    onNodeLoss: 'restart',
+    dependsOn: ['a', 'b', 'c'],
+    ttlSecondsAfterFinished: 86_400
   })
 })
 
@@ -35,7 +73,11 @@ await t.test('the folder is this one, where the service sees it', async (t) => {
 })
 
 await t.test('--image makes a container of it', async (t) => {
-  t.same((await read({ image: 'busybox' }, ['echo', 'hi'])).task, { type: 'container', image: 'busybox', args: ['echo', 'hi'] })
+  t.same((await read({ image: 'busybox' }, ['echo', 'hi'])).task, {
+    type: 'container',
+    image: 'busybox',
+    args: ['echo', 'hi']
+  })
   t.same((await read({ image: 'busybox' }, [])).task, { type: 'container', image: 'busybox' })
   await t.rejects(read({ image: 'busybox', cwd: '/x' }), /--cwd is for process jobs/)
 })
@@ -62,5 +104,6 @@ await t.test('constraints are read from their short form', async (t) => {
   t.same(parseConstraint('ssd'), { key: 'ssd', operator: 'Exists' })
   t.same(parseConstraint('cores > 4'), { key: 'cores', operator: 'Gt', values: ['4'] })
   t.same(parseConstraint('roost.dev/x<4'), { key: 'roost.dev/x', operator: 'Lt', values: ['4'] })
-  for (const text of ['', '=a', 'a b', '!a=b', 'a=']) t.throws(() => parseConstraint(text), /--constraint must be/)
+  for (const text of ['', '=a', 'a b', '!a=b', 'a='])
+    t.throws(() => parseConstraint(text), /--constraint must be/)
 })

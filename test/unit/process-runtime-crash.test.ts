@@ -1,25 +1,17 @@
-import { fork, type ChildProcess } from 'node:child_process'
-import { spawn } from 'node:child_process'
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { fork, spawn, type ChildProcess } from 'node:child_process'
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { isAlive, readFacts, signalGroup, startOf } from '../../plugins/runtimes/process/attempt-files.ts'
-import { createProcessRuntime } from '../../plugins/runtimes/process/process.ts'
+import { openPipeDir } from '../../plugins/runtimes/process/spawner.ts'
 import type { AttemptOrder } from '../../src/contracts/runtime.ts'
-import { createRecorder, holdOpen, orderOf } from '../contract/runtime.ts'
+import { holdOpen, orderOf } from '../contract/runtime.ts'
+import { folderFor, openProcessRuntime } from '../fixtures/process-runtime.ts'
 
 holdOpen(t)
 const service = join(import.meta.dirname, '../fixtures/process-service.ts')
 const shimScript = join(import.meta.dirname, '../../plugins/runtimes/process/shim.sh')
 const sh = (script: string, more: Partial<AttemptOrder> = {}) => orderOf({ type: 'process', command: ['sh', '-c', script] }, more)
-
-function folderFor(t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'roost-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
-  return folder
-}
 
 /** A real service process on `dataDir`; resolves once it says `word`. */
 function startService(t: Test, dataDir: string, order: AttemptOrder) {
@@ -38,14 +30,6 @@ async function kill(child: ChildProcess): Promise<void> {
 type Entry = { type: string; stream?: string; bytes?: string; exitCode?: number; signal?: string; cause?: string; code?: string }
 const readJournal = (dataDir: string): Entry[] => readFileSync(join(dataDir, 'journal'), 'utf8').split('\n').slice(0, -1).map((line) => JSON.parse(line) as Entry)
 const outputOf = (entries: Entry[]): string => Buffer.concat(entries.filter((e) => e.type === 'output').map((e) => Buffer.from(e.bytes ?? '', 'base64'))).toString()
-
-async function open(t: Test, dataDir: string, more: { killGraceSeconds?: number } = {}) {
-  const runtime = createProcessRuntime({ dataDir, log: { warn: (details, message) => t.comment(message, details) }, killGraceSeconds: 1, ...more })
-  const recorder = createRecorder()
-  await runtime.open(recorder.report)
-  t.teardown(() => runtime.close())
-  return { runtime, recorder }
-}
 
 await t.test('kill -9 of the service, three times: every byte once', async (t) => {
   const dataDir = folderFor(t)
@@ -99,7 +83,7 @@ await t.test('a deadline holds with no service alive', async (t) => {
   await kill(child)
   const { job } = readFacts(join(dataDir, 'attempts', order.name))!
   await gone(() => isAlive(job!))
-  const { runtime, recorder } = await open(t, dataDir)
+  const { runtime, recorder } = await openProcessRuntime(t, { dataDir })
   await runtime.adopt(order)
   t.match(await recorder.until('exited'), { exitCode: null, signal: 'SIGKILL', cause: 'deadline' })
 })
@@ -111,12 +95,12 @@ async function gone(isThere: () => boolean): Promise<void> {
 
 await t.test('two shims for one attempt run it once', async (t) => {
   const dataDir = folderFor(t)
-  const { runtime, recorder } = await open(t, dataDir)
+  const { runtime, recorder } = await openProcessRuntime(t, { dataDir })
   const proof = join(dataDir, 'proof')
   const order = sh(`echo ran >>'${proof}'; sleep 0.3`)
   await runtime.start(order)
   await recorder.until('started')
-  const second = spawn('sh', ['-s', '--', join(dataDir, 'shim'), join(dataDir, 'attempts'), '1', 'second'], { stdio: ['pipe', 'ignore', 'ignore'] })
+  const second = spawn('sh', ['-s', '--', join(dataDir, 'shim'), join(dataDir, 'attempts'), join(dataDir, 'output'), openPipeDir(join(dataDir, 'shim')), '1', 'second'], { stdio: ['pipe', 'ignore', 'ignore'] })
   second.stdin.end(`. '${shimScript}'\nslot\nattempt ${order.name} 1000 - / /dev/null -- -- /bin/sh -c "echo ran >>'${proof}'"\n`)
   await new Promise((resolve) => { second.on('exit', resolve) })
   await recorder.until('exited')
@@ -128,7 +112,7 @@ await t.test('an order that was cut off is no order', async (t) => {
   const proof = join(dataDir, 'proof')
   const order = `if :; then attempt a 1000 - / /dev/null -- -- /bin/sh -c 'echo ran >>${proof}' x; fi\n`
   for (const length of [60, order.length - 8, order.length - 4, order.length - 3, order.length - 1]) {
-    const shell = spawn('sh', ['-s', '--', dataDir, dataDir, '1', 'cut'], { stdio: ['pipe', 'ignore', 'ignore'] })
+    const shell = spawn('sh', ['-s', '--', dataDir], { stdio: ['pipe', 'ignore', 'ignore'] })
     shell.stdin.end(`attempt() { while [ "$1" != -- ]; do shift; done; shift 2; "$@"; }\n${order.slice(0, length)}`)
     await new Promise((resolve) => { shell.on('exit', resolve) })
     t.equal(existsSync(proof), length === order.length - 1, `cut to ${length} bytes`)
@@ -137,7 +121,7 @@ await t.test('an order that was cut off is no order', async (t) => {
 
 await t.test('a shim gone without a status: what is left is ended, then lost', async (t) => {
   const dataDir = folderFor(t)
-  const { runtime, recorder } = await open(t, dataDir)
+  const { runtime, recorder } = await openProcessRuntime(t, { dataDir })
   const order = sh('echo running; exec sleep 1000')
   await runtime.start(order)
   await recorder.until('output')
@@ -153,16 +137,16 @@ await t.test('a shim gone without a status: what is left is ended, then lost', a
 
 await t.test('an attempt of an earlier boot is lost, what it wrote is told', async (t) => {
   const dataDir = folderFor(t)
-  const first = await open(t, dataDir)
+  const first = await openProcessRuntime(t, { dataDir })
   const order = sh('echo before the restart; exec sleep 1000')
   await first.runtime.start(order)
   await first.recorder.until('output')
   await first.runtime.close()
-  const state = join(dataDir, 'attempts', order.name, 'state')
+  const state = join(dataDir, 'attempts', `${order.name}.state`)
   const { job, shim } = readFacts(join(dataDir, 'attempts', order.name))!
   t.teardown(() => signalGroup(job!, 'SIGKILL'))
   writeFileSync(state, `shim 11111111-2222-3333-4444-555555555555 ${shim!.pid} ${shim!.start} 1000 -\njob ${job!.pid} ${job!.start}\n`)
-  const second = await open(t, dataDir)
+  const second = await openProcessRuntime(t, { dataDir })
   await second.runtime.adopt(order)
   t.match(await second.recorder.until('lost'), { code: 'node-rebooted' })
   t.equal(second.recorder.text(order.name), 'before the restart\n')
@@ -182,7 +166,7 @@ await t.test('a number with another start time is another process', async (t) =>
 
 await t.test('the spawner may die: the next start has a new one', async (t) => {
   const dataDir = folderFor(t)
-  const { runtime, recorder } = await open(t, dataDir)
+  const { runtime, recorder } = await openProcessRuntime(t, { dataDir })
   const order = sh('echo one; sleep 0.5; echo two')
   await runtime.start(order)
   await recorder.until('output')
@@ -201,13 +185,12 @@ await t.test('the spawner may die: the next start has a new one', async (t) => {
 })
 
 await t.test('half a line of state is no line', (t) => {
-  const folder = t.testdir()
-  const state = join(folder, 'state')
-  t.equal(readFacts(folder), null)
+  const attempt = join(t.testdir(), 'attempt')
+  const state = `${attempt}.state`
+  t.equal(readFacts(attempt), null)
   writeFileSync(state, 'shim boot 12 34 1000 -\njob 13 35\nexit 1')
-  t.match(readFacts(folder), { shim: { pid: 12, start: '34' }, job: { pid: 13, start: '35' }, end: null })
+  t.match(readFacts(attempt), { shim: { pid: 12, start: '34' }, job: { pid: 13, start: '35' }, end: null })
   appendFileSync(state, '3 1 deadline no\n')
-  t.match(readFacts(folder)?.end, { code: 13, signalled: true, cause: 'deadline', drained: null })
-  t.same(readdirSync(folder), ['state'])
+  t.match(readFacts(attempt)?.end, { code: 13, signalled: true, cause: 'deadline', drained: null })
   t.end()
 })

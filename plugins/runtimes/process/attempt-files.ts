@@ -1,5 +1,4 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
 
 /** A process by pid and start time (field 22 of /proc/PID/stat): a pid alone may have a new owner. */
 export interface ProcessMark { pid: number; start: string }
@@ -14,6 +13,14 @@ export interface AttemptEnd {
   cause: 'deadline' | 'stopped' | null
   /** Streams that the shim itself took from the pipes at the end; null where collectors write them. */
   drained: readonly Stream[] | null
+}
+
+/** Where an attempt's files are; each name is followed by its kind. */
+export interface AttemptPlace {
+  /** The job's own folder; `.state`, `.cause` and so on lie beside it. */
+  folder: string
+  /** Followed by `.stdout` and `.stderr`. */
+  output: string
 }
 
 /** What the shim wrote about its attempt, as far as it is complete. */
@@ -31,10 +38,10 @@ export interface AttemptFacts {
 /** The shim's `state` file, or null where no shim ever took the attempt. */
 export function readFacts(folder: string): AttemptFacts | null {
   // A thrown ENOENT costs more than the question, and at a start the answer is nearly always no.
-  if (!existsSync(join(folder, 'state'))) return null
+  if (!existsSync(`${folder}.state`)) return null
   let text: string
   try {
-    text = readFileSync(join(folder, 'state'), 'utf8')
+    text = readFileSync(`${folder}.state`, 'utf8')
   } catch (error) {
     if (isMissing(error)) return null
     throw error

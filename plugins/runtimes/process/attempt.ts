@@ -1,10 +1,9 @@
-import { existsSync, unlinkSync, watch, writeFileSync, type FSWatcher } from 'node:fs'
+import { existsSync, unlinkSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
-import { join } from 'node:path'
 import type { Clock } from '../../../src/contracts/clock.ts'
 import type { AttemptOrder, Report } from '../../../src/contracts/runtime.ts'
 import {
-  isAlive, readFacts, send, signalGroup, streams, type AttemptEnd, type AttemptFacts, type ProcessMark, type Stream
+  isAlive, readFacts, send, signalGroup, streams, type AttemptEnd, type AttemptFacts, type AttemptPlace, type ProcessMark, type Stream
 } from './attempt-files.ts'
 import type { Cgroups } from './cgroup.ts'
 import { parseCursor } from './cursor.ts'
@@ -16,7 +15,7 @@ const lingerMs = 2000
 
 export interface AttemptOptions {
   order: AttemptOrder
-  folder: string
+  place: AttemptPlace
   report: Report
   clock: Clock
   deadlines: Deadlines
@@ -56,8 +55,9 @@ export interface LiveAttempt {
 }
 
 export function createAttempt(options: AttemptOptions): LiveAttempt {
-  const { order, folder, report, clock, deadlines, cgroups, boot, collect, collectAfterMs, onBytes, onDone } = options
+  const { order, place, report, clock, deadlines, cgroups, boot, collect, collectAfterMs, onBytes, onDone } = options
   const { name, jobId, attempt } = order
+  const { folder, output } = place
   let startedAt: number | null = null
   let isDone = false
   let job: ProcessMark | null = null
@@ -66,12 +66,11 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
   let stopGrace: number | null = null
   let deadlineAt = order.deadlineAt
   let isAttended = false
-  let watcher: FSWatcher | null = null
   let timer: { cancel(): void } | null = null
   let killTimer: { cancel(): void } | null = null
 
   const tail = createTail({
-    identity: { name, jobId, attempt }, folder, cursor: parseCursor(order.cursor), capBytes: order.logCapBytes, report, clock, onBytes,
+    identity: { name, jobId, attempt }, output, cursor: parseCursor(order.cursor), capBytes: order.logCapBytes, report, clock, onBytes,
     onDone: () => {
       isDone = true
       onDone()
@@ -85,23 +84,14 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
     tail.started(name)
   }
 
-  function follow(): void {
-    try {
-      watcher ??= watch(folder, { persistent: false }, () => changed()).on('error', () => {})
-    } catch {
-      // No inotify watch is left: the slow guard goes on alone.
-    }
-  }
-
-  /** Follows the files of an attempt that lives long enough to have collectors. */
+  /** For an attempt that lives long enough to have collectors. */
   function attend(): void {
     // Its end may have been told in the same turn as the timer.
     if (ended !== null || isDone) return
     isAttended = true
-    follow()
     // The watchdog would do both itself after two seconds, from the shim's order.
     if (deadlineAt !== null && stopGrace === null) deadlines.set(name, 't', deadlineAt)
-    if (!existsSync(join(folder, 'collected'))) collect()
+    if (!existsSync(`${folder}.collected`)) collect()
   }
 
   function changed(): void {
@@ -139,8 +129,6 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
   function quiet(): void {
     timer?.cancel()
     killTimer?.cancel()
-    watcher?.close()
-    watcher = null
     deadlines.clear(name)
   }
 
@@ -155,10 +143,7 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
     if (ended !== null || isDone) return
     ended = { word, endedAt: clock.now(), isOverdue: false }
     if (order.limits.cpu !== null || order.limits.memoryBytes !== null) cgroups.end(name)
-    if (drained === null) {
-      follow()
-      return settle()
-    }
+    if (drained === null) return settle()
     quiet()
     tail.finish(word, drained, {})
   }
@@ -181,7 +166,7 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
 
   function noteCause(): void {
     try {
-      writeFileSync(join(folder, 'cause'), 'stopped\n', { flag: 'wx', mode: 0o600 })
+      writeFileSync(`${folder}.cause`, 'stopped\n', { flag: 'wx', mode: 0o600 })
     } catch {
       // The first cause stands; and where the folder is gone there is nothing left to stop.
     }
@@ -262,14 +247,12 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
   function quietTimers(): void {
     timer?.cancel()
     killTimer?.cancel()
-    watcher?.close()
-    watcher = null
   }
 }
 
 /** From now on no shim's job begins in this folder that has not yet said so in `state`. */
 export function fence(folder: string): void {
-  writeFileSync(join(folder, 'fenced'), '', { mode: 0o600 })
+  writeFileSync(`${folder}.fenced`, '', { mode: 0o600 })
 }
 
 /** What collectors have is waited for; without them all that will ever be there is in the files. */
@@ -283,7 +266,7 @@ function startFault(code: string): Word {
 function removeStdin(folder: string): void {
   // The job has it open: its text need not lie on the disk any longer.
   try {
-    unlinkSync(join(folder, 'stdin'))
+    unlinkSync(`${folder}.stdin`)
   } catch {
     // It goes with the folder at the latest.
   }

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, statfsSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, statfsSync, watch, writeFileSync, type FSWatcher } from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { systemClock, type Clock } from '../../../src/contracts/clock.ts'
@@ -16,7 +16,7 @@ export interface ProcessRuntimeLog {
 }
 
 export interface ProcessRuntimeOptions {
-  /** Attempts live in its `attempts`, what the shims share in its `shim`. One runtime per folder at a time. */
+  /** Jobs live in its `attempts`, what they print in `output`, what the shims share in `shim`. One runtime per folder at a time. */
   dataDir: string
   log: ProcessRuntimeLog
   clock?: Clock
@@ -49,6 +49,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   const { diskBudgetBytes = Infinity, diskReserveBytes = 64 * 2 ** 20 } = options
   const dataDir = resolve(options.dataDir)
   const attemptsDir = join(dataDir, 'attempts')
+  const outputDir = join(dataDir, 'output')
   const runDir = join(dataDir, 'shim')
   const attempts = new Map<string, LiveAttempt>()
   const outputBytes = new Map<string, number>()
@@ -57,6 +58,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   const ordered = new Map<string, number>()
   let machinery: { report: Report; spawner: Spawner; deadlines: Deadlines; cgroups: Cgroups; boot: string; account: Account; prefix: string[]; envProgram: string; pipeDir: string } | null = null
   let isClosed = false
+  let turn = 0
+  let watcher: FSWatcher | null = null
   /** How long a shim takes from its order to the job's exec, lately: a measure of how busy the machine is. */
   let startMs = 1
   let disk = { free: Infinity, at: -Infinity }
@@ -79,6 +82,16 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     else if (word === 'ended') attempt.heardEnded(parseEnd(words.slice(3)), words[2] === 'none' ? null : (words[2] ?? null))
   }
 
+  /** One watch for all attempts: a thousand silent jobs cost nothing, and a line is read as it is written. */
+  function watchOutput(): void {
+    try {
+      watcher = watch(outputDir, { persistent: false }, (_, file) => attempts.get(file?.slice(0, file.lastIndexOf('.')) ?? '')?.wake())
+      watcher.on('error', (error) => log.warn({ runtime: 'process', error: messageOf(error) }, 'output of jobs is looked at now and then only'))
+    } catch (error) {
+      log.warn({ runtime: 'process', error: messageOf(error) }, 'output of jobs is looked at now and then only: no inotify watch is left')
+    }
+  }
+
   /** The guard behind the notes: shims that died, notes that were lost, groups that were not empty yet. */
   function checkAll(): void {
     if (isClosed) return
@@ -86,7 +99,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       const attempt = attempts.get(name)
       if (attempt === undefined || attempt.isDone) continue
       // No trace of the attempt: its shim died before its first act, so another may take it.
-      if (existsSync(join(attemptsDir, name, 'state'))) attempt.check()
+      if (existsSync(`${folderOf(name)}.state`)) attempt.check()
       else dispatch(attempt.order)
     }
     // A part of them each time: a thousand silent jobs cost next to nothing.
@@ -96,12 +109,11 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     for (const name of emptyCgroups) if (opened().cgroups.remove(name)) emptyCgroups.delete(name)
     clock.setTimeout(checkAll, checkEveryMs)
   }
-  let turn = 0
 
   function track(order: AttemptOrder): LiveAttempt {
     const { report, deadlines, cgroups, boot, spawner } = opened()
     const attempt = createAttempt({
-      order, folder: join(attemptsDir, order.name), report, clock, deadlines, cgroups, boot,
+      order, place: { folder: folderOf(order.name), output: join(outputDir, order.name) }, report, clock, deadlines, cgroups, boot,
       collect: () => spawner.collect(order.name, order.logCapBytes),
       // On a busy machine a short job takes longer, and collectors for it would be wasted.
       collectAfterMs: () => Math.min(300, Math.max(5, 3 * startMs)),
@@ -158,8 +170,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     if (task === null) return { code: 'invalid-task', message: 'A process task needs a command', retriable: false }
     const diskFault = findDiskFault()
     if (diskFault !== null) return diskFault
-    const folder = join(attemptsDir, name)
-    const cwd = task.cwd ?? join(folder, 'work')
+    const cwd = task.cwd ?? folderOf(name)
     const env = environmentOf(order, { account, base: baseEnv, hideGpus: hasGpus })
     const fault = (task.cwd == null ? null : checkFolder(cwd)) ?? checkStrings(task.command, env)
     if (fault !== null) return fault
@@ -176,27 +187,27 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     }
     return shimOrder({
       name, capBytes: order.logCapBytes, dueSeconds: deadlineAt === null ? null : deadlines.toBootSeconds(deadlineAt), cwd,
-      stdinFile: task.stdin == null ? '/dev/null' : join(folder, 'stdin'), cgroupFiles, env, prefix, envProgram, program, args: task.command.slice(1)
+      stdinFile: task.stdin == null ? '/dev/null' : `${folderOf(name)}.stdin`, cgroupFiles, env, prefix, envProgram, program, args: task.command.slice(1)
     })
   }
 
-  function placeFolder(order: AttemptOrder, place: () => void): void {
-    place()
-    const folder = join(attemptsDir, order.name)
-    const stdin = commandOf(order.task)?.stdin
-    if (stdin != null) writeFileSync(join(folder, 'stdin'), stdin, { mode: 0o600 })
+  function placeFolder(order: AttemptOrder, place: (withFolder: boolean) => void): void {
+    const { cwd, stdin } = commandOf(order.task) ?? {}
+    const folder = folderOf(order.name)
+    place(cwd == null)
+    if (stdin != null) writeFileSync(`${folder}.stdin`, stdin, { mode: 0o600 })
     if (options.jobUser === undefined) return
     const { account: { uid, gid }, pipeDir } = opened()
-    chmodSync(folder, folderMode())
     // A job may open its own /dev/stdout again, as its own user.
     for (const stream of streams) chownSync(join(pipeDir, 'live', `${order.name}.${stream}`), uid, gid)
-    chownSync(join(folder, 'work'), uid, gid)
+    if (cwd == null) chownSync(folder, uid, gid)
   }
 
+  const folderOf = (name: string) => join(attemptsDir, name)
   const folderMode = () => (options.jobUser === undefined ? 0o700 : 0o711)
 
   function resume(order: AttemptOrder): void {
-    const folder = join(attemptsDir, order.name)
+    const folder = folderOf(order.name)
     const facts = readFacts(folder)
     if (facts === null) {
       if (order.cursor === null) return dispatch(order)
@@ -215,7 +226,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     taskTypes: ['process'],
     async open(report) {
       mkdirSync(attemptsDir, { recursive: true, mode: folderMode() })
-      mkdirSync(runDir, { recursive: true, mode: 0o700 })
+      for (const folder of [runDir, outputDir]) mkdirSync(folder, { recursive: true, mode: 0o700 })
       const account = findAccount(options.jobUser, attemptsDir)
       for (const folder of [attemptsDir, join(runDir, 'deadlines')]) mkdirSync(folder, { recursive: true })
       chmodSync(attemptsDir, folderMode())
@@ -224,7 +235,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       const cgroups = openCgroups()
       const pipeDir = openPipeDir(runDir)
       const spawner = createSpawner({
-        runDir, attemptsDir, pipeDir, shell, graceSeconds: Math.ceil(killGraceSeconds), clock, onNote: hear,
+        runDir, attemptsDir, outputDir, pipeDir, shell, graceSeconds: Math.ceil(killGraceSeconds), clock, onNote: hear,
         warn: (message) => log.warn({ runtime: 'process' }, message)
       })
       machinery = {
@@ -232,6 +243,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
         prefix: findPrefix(options.jobUser === undefined ? null : account), envProgram: findTool('env') ?? '/usr/bin/env'
       }
       await spawner.open()
+      watchOutput()
       clock.setTimeout(checkAll, checkEveryMs)
     },
     async start(order) {
@@ -276,6 +288,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     describeLimits: () => machinery?.cgroups.description ?? 'none: the process runtime is not open',
     async close() {
       isClosed = true
+      watcher?.close()
       for (const attempt of attempts.values()) attempt.close()
       attempts.clear()
       machinery?.spawner.close()

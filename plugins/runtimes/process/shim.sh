@@ -1,14 +1,15 @@
-# Roost's shim: POSIX sh, started as `sh -s -- RUN ATTEMPTS PIPES GRACE NAME` and fed by the service over a pipe
+# Roost's shim: POSIX sh, started as `sh -s -- RUN ATTEMPTS OUTPUT PIPES GRACE NAME` and fed by the service over a pipe
 # (docs/decisions/004-shim.md). Three roles, all of which outlive the service:
 #   spawner   forks slots, makes named pipes, starts collectors; ends with the service
 #   slot      the shim proper: runs one attempt after the other; ends when the service is gone and its job has ended
 #   watchdog  one per node: deadlines, and collectors for attempts of a service that died
-# An attempt's folder: state (lines, below), stdout, stderr, cause, collected, fenced, work/. Its pipes are in PIPES/live.
+# An attempt has, in ATTEMPTS, NAME/ (the job's own folder), NAME.state (lines, below), .cause, .collected, .fenced; in
+# OUTPUT, NAME.stdout and NAME.stderr; in PIPES/live, its named pipes.
 #   shim BOOT PID START CAP DUE | job PID START | fail CODE | collector STREAM PID START | declined | end STREAM DROPPED
 #   ending | exit CODE SIGNALLED CAUSE DRAINED
 # A line counts when its newline is there.
 
-run=$1 attempts=$2 pipes=$3 grace=$4 me=$5
+run=$1 attempts=$2 output=$3 pipes=$4 grace=$5 me=$6
 umask 077
 # Read and write: opening never waits for a service that is not there. Held open, as the path may not last.
 exec 7<>"$pipes/notify"
@@ -48,9 +49,9 @@ attempt() {
   shift 5
   d=$attempts/$name p=$pipes/live/$name
   # The first act, atomic: whoever creates the state file runs the attempt.
-  if ! { true >"$d/state"; } 2>/dev/null; then tell "free $me"; return; fi
+  if ! { true >"$d.state"; } 2>/dev/null; then tell "free $me"; return; fi
   [ ! -s "$pipes/slots/$me/err" ] || true >|"$pipes/slots/$me/err"
-  exec 3<>"$p.stdout" 4<>"$p.stderr" 5>>"$d/state"
+  exec 3<>"$p.stdout" 4<>"$p.stderr" 5>>"$d.state"
   echo "shim $boot $self $cap $due" >&5
   if [ -z "$lazy" ]; then
     collect "$name" "$cap" &
@@ -67,7 +68,7 @@ attempt() {
     cd -- "$cwd" 2>/dev/null || { echo 'fail cwd-missing' >&5; exit 126; }
     echo "job $id" >&5
     # A service that found this shim gone first fences, then reads `job`: one of the two sees the other.
-    [ ! -e "$d/fenced" ] || exit 126
+    [ ! -e "$d.fenced" ] || exit 126
     tell "started $name $id"
     unset LC_ALL OLDPWD
     # From here on the variables are the job's: only positional parameters are used.
@@ -84,9 +85,9 @@ attempt() {
       job) job=$first ;;
       fail) failed=$first ;;
     esac
-  done <"$d/state"
+  done <"$d.state"
   [ -z "$job" ] || end_group "$job"
-  [ ! -e "$d/cause" ] || read -r cause <"$d/cause"
+  [ ! -e "$d.cause" ] || read -r cause <"$d.cause"
   # Either a collector that comes now sees this line, or we see its claim.
   echo ending >&5
   if is_collected; then
@@ -105,14 +106,14 @@ attempt() {
 # True where collectors have the streams; false where none came, or it declined.
 is_collected() {
   tries=0
-  [ -n "$lazy" ] || until [ -e "$d/collected" ]; do sleep 0.01; done
-  while [ -e "$d/collected" ] && [ $tries -lt 500 ]; do
+  [ -n "$lazy" ] || until [ -e "$d.collected" ]; do sleep 0.01; done
+  while [ -e "$d.collected" ] && [ $tries -lt 500 ]; do
     while read -r word rest; do
       case $word in
         collector) return 0 ;;
         declined) return 1 ;;
       esac
-    done <"$d/state"
+    done <"$d.state"
     sleep 0.01
     tries=$((tries + 1))
   done
@@ -122,7 +123,7 @@ is_collected() {
 drain() {
   # By its descriptor: the path may be gone.
   [ "/proc/self/fd/$2" -nt "$run/reference" ] || return 0
-  dd bs=1048576 count=1 <&"$2" >>"$d/$1" 2>/dev/null
+  dd bs=1048576 count=1 <&"$2" >>"$output/$name.$1" 2>/dev/null
   drained=$drained+$1
 }
 
@@ -154,14 +155,14 @@ slot() {
 
 # collect NAME CAP: takes both streams of the attempt, unless another has.
 collect() {
-  d=$attempts/$1 p=$pipes/live/$1
+  name=$1 d=$attempts/$1 p=$pipes/live/$1
   [ -p "$p.stdout" ] && [ -p "$p.stderr" ] || exit 0
   # Open before the claim: what is in a pipe lives only while someone holds it open.
-  { exec 3<>"$p.stdout" 4<>"$p.stderr" 5>>"$d/state"; } 2>/dev/null
-  { true >"$d/collected"; } 2>/dev/null || exit 0
+  { exec 3<>"$p.stdout" 4<>"$p.stderr" 5>>"$d.state"; } 2>/dev/null
+  { true >"$d.collected"; } 2>/dev/null || exit 0
   while read -r word rest; do
     [ "$word" != ending ] || { echo declined >&5; exit 0; }
-  done <"$d/state"
+  done <"$d.state"
   ( stream stderr "$2" ) &
   stream stdout "$2"
   exit 0
@@ -178,7 +179,7 @@ stream() {
   while [ -n "$open" ] && [ $left -gt 0 ]; do
     count=$((left / 65536))
     [ $count -ge 16 ] || count=16
-    dd bs=65536 count=$count <&6 >>"$d/$1" 2>|"$d/$1.dd" &
+    dd bs=65536 count=$count <&6 >>"$output/$name.$1" 2>|"$p.$1.dd" &
     child=$!
     wait $child
     failed=$?
@@ -191,21 +192,21 @@ stream() {
         'records in') records=$number ;;
         bytes*) bytes=$number ;;
       esac
-    done <"$d/$1.dd"
+    done <"$p.$1.dd"
     # Fewer records than asked for: the end of the stream.
     [ $((${records%+*} + ${records#*+})) -ge $count ] || open=
     # Some busybox do not say how much they copied.
-    [ -n "$bytes" ] || bytes=$((left - $2 - 65536 + $(wc -c <"$d/$1")))
+    [ -n "$bytes" ] || bytes=$((left - $2 - 65536 + $(wc -c <"$output/$name.$1")))
     left=$((left - bytes))
   done
   if [ -n "$open" ]; then
-    wc -c <&6 >|"$d/$1.dd" &
+    wc -c <&6 >|"$p.$1.dd" &
     child=$!
     wait $child
-    read -r dropped <"$d/$1.dd"
+    read -r dropped <"$p.$1.dd"
   fi
   echo "end $1 ${dropped:-0}" >&5
-  tell "grown ${d##*/}"
+  tell "grown $name"
 }
 
 # ---- watchdog ----
@@ -217,6 +218,8 @@ watchdog() {
   echo "$self" >|"$run/watchdog"
   tick=0 silent=
   while sleep 1; do
+    # The data folder is gone: so is the use of what is in memory for it.
+    if [ ! -d "$run" ] && [ "$pipes" != "$run" ]; then rm -rf -- "$pipes"; exit 0; fi
     read -r current <"$run/watchdog" && [ "$current" = "$self" ] || exit 0
     # Boot time, not wall time or monotonic: it counts suspend.
     read -r now rest </proc/uptime
@@ -229,8 +232,9 @@ watchdog() {
     done
     # An attempt seen twice without collectors has nobody else who would start them.
     seen=$silent silent=
-    for folder in "$attempts"/*; do
-      [ ! -e "$folder/collected" ] && [ -e "$folder/state" ] || continue
+    for folder in "$attempts"/*.state; do
+      folder=${folder%.state}
+      [ ! -e "$folder.collected" ] && [ -e "$folder.state" ] || continue
       silent="$silent $folder "
       case $seen in *" $folder "*) backstop "$folder" & ;; esac
     done
@@ -243,7 +247,7 @@ watchdog() {
 
 # What the service does for an attempt that lives on, where it died before it could.
 backstop() {
-  read -r word boot pid start cap due <"$1/state" || exit 0
+  read -r word boot pid start cap due <"$1.state" || exit 0
   name=${1##*/}
   [ "$due" = - ] || true >|"$run/deadlines/$(printf %012d "$due").t.$name"
   collect "$name" "$cap"
@@ -251,8 +255,8 @@ backstop() {
 
 # True while some shim still has its job.
 is_needed() {
-  for folder in "$attempts"/*; do
-    { read -r word boot pid start rest <"$folder/state"; } 2>/dev/null || continue
+  for folder in "$attempts"/*.state; do
+    { read -r word boot pid start rest <"$folder"; } 2>/dev/null || continue
     is_alive "$pid" "$start" && return 0
   done
   return 1
@@ -269,10 +273,10 @@ expire() {
       job) job=$first start=$rest ;;
       exit) job=; break ;;
     esac
-  done <"$folder/state"; } 2>/dev/null
+  done <"$folder.state"; } 2>/dev/null
   if [ -n "$job" ] && is_alive "$job" "$start"; then
     if [ $kind = t ]; then
-      { echo deadline >"$folder/cause"; } 2>/dev/null
+      { echo deadline >"$folder.cause"; } 2>/dev/null
       true >|"$run/deadlines/$(printf %012d $((now + grace))).k.$name"
       kill -TERM "-$job" 2>/dev/null || kill -TERM "$job" 2>/dev/null
       kill -CONT "-$job" 2>/dev/null
@@ -291,30 +295,35 @@ spawner() {
 }
 
 open_slot() {
-  "$1" -s -- "$run" "$attempts" "$pipes" "$grace" "$2" <"$pipes/slots/$2/orders" >/dev/null 2>&1 &
+  env -i "PATH=$PATH" LC_ALL=C "$1" -s -- "$run" "$attempts" "$output" "$pipes" "$grace" "$2" <"$pipes/slots/$2/orders" >/dev/null 2>&1 &
 }
 
-# make_folders BATCH COUNT: so many at a time, as each exec costs as much as a job. The pipes are dated back, so that
-# the first write shows in the time of change.
+# make_folders BATCH COUNT: so many at a time, as each exec costs as much as a job.
 make_folders() {
   batch=$1 n=$2
   set --
-  while [ $n -gt 0 ]; do n=$((n - 1)); set -- "$@" "$run/pool/$batch.$n/work"; done
-  mkdir -p -- "$pipes/pool" "$@" || exit 0
-  for work; do
-    n=${work%/work}
-    n=$pipes/pool/${n##*/}
-    shift
-    set -- "$@" "$n.stdout" "$n.stderr"
-  done
-  mkfifo -- "$@" && touch -t 197101010000 -- "$@" && tell "folders $batch"
+  while [ $n -gt 0 ]; do n=$((n - 1)); set -- "$@" "$run/folders/$batch.$n"; done
+  mkdir -p -- "$run/folders" && mkdir -- "$@" && tell "folders $batch"
+}
+
+# make_pipes BATCH COUNT: dated back, so that the first write shows in the time of change.
+make_pipes() {
+  batch=$1 n=$2
+  set --
+  while [ $n -gt 0 ]; do n=$((n - 1)); set -- "$@" "$pipes/pool/$batch.$n.stdout" "$pipes/pool/$batch.$n.stderr"; done
+  mkdir -p -- "$pipes/pool" && mkfifo -- "$@" && touch -t 197101010000 -- "$@" && tell "pipes $batch"
 }
 
 # remove_folders BATCH NAME...
 remove_folders() {
   batch=$1
   shift
-  for name; do shift; set -- "$@" "$attempts/$name" "$pipes/live/$name.stdout" "$pipes/live/$name.stderr"; done
+  for name; do
+    shift
+    set -- "$@" "$attempts/$name" "$attempts/$name.state" "$attempts/$name.cause" "$attempts/$name.collected" \
+      "$attempts/$name.fenced" "$attempts/$name.stdin" "$output/$name.stdout" "$output/$name.stderr" "$pipes/live/$name.stdout" \
+      "$pipes/live/$name.stderr" "$pipes/live/$name.stdout.dd" "$pipes/live/$name.stderr.dd"
+  done
   rm -rf -- "$@"
   tell "removed $batch"
 }

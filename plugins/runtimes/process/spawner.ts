@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
-import { closeSync, constants, existsSync, lstatSync, mkdirSync, openSync, renameSync, rmSync, statSync, utimesSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, constants, existsSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync, writeSync } from 'node:fs'
 import { createHash, randomBytes } from 'node:crypto'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '../../../src/contracts/clock.ts'
-import { isAlive, streams, type ProcessMark } from './attempt-files.ts'
+import { isAlive, isMissing, streams, type ProcessMark } from './attempt-files.ts'
 
 const script = join(import.meta.dirname, 'shim.sh')
 const batchSize = 64
@@ -14,12 +14,13 @@ const askAgainMs = 5000
 
 interface Slot { id: string; orders: Socket; mark: ProcessMark | null; openedAt: number; name: string | null }
 
-/** Work for a slot. `prepare` is called when the slot is there: `place` makes folder and pipes; it returns the order, or null to give up. */
-interface Pending { name: string; prepare: (place: () => void) => string | null }
+/** Work for a slot. `prepare` is called when the slot is there: `place` makes its pipes, and its folder if asked; it returns the order, or null to give up. */
+interface Pending { name: string; prepare: (place: (withFolder: boolean) => void) => string | null }
 
 export interface SpawnerOptions {
   runDir: string
   attemptsDir: string
+  outputDir: string
   /** Where the named pipes are: in memory where that can be, as a journal would time each write (openPipeDir). */
   pipeDir: string
   shell: string
@@ -52,14 +53,16 @@ export interface Spawner {
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
-export function createSpawner({ runDir, attemptsDir, pipeDir, shell, graceSeconds, clock, warn, onNote }: SpawnerOptions): Spawner {
+export function createSpawner({ runDir, attemptsDir, outputDir, pipeDir, shell, graceSeconds, clock, warn, onNote }: SpawnerOptions): Spawner {
   const nonce = randomBytes(4).toString('hex')
   const notifyFile = join(pipeDir, 'notify')
   const slots = new Map<string, Slot>()
   const idle: Slot[] = []
   const queue: Pending[] = []
-  const pool: string[] = []
-  const folders = { batch: 0, askedAt: null as number | null, onFirst: null as (() => void) | null }
+  // Made many at a time by the shell, as each exec costs as much as a job. The members are paths.
+  const pipes = { verb: 'make_pipes', folder: join(pipeDir, 'pool'), ready: [] as string[], batch: 0, askedAt: null as number | null }
+  const folders = { verb: 'make_folders', folder: join(runDir, 'folders'), ready: [] as string[], batch: 0, askedAt: null as number | null }
+  let onPipes: (() => void) | null = null
   const removal = { batch: 0, names: [] as string[], waiters: [] as (() => void)[], next: new Map<string, () => void>() }
   let commands: Socket | null = null
   let notes: Socket | null = null
@@ -69,7 +72,7 @@ export function createSpawner({ runDir, attemptsDir, pipeDir, shell, graceSecond
   const command = (text: string) => void commands?.write(text)
 
   function spawnShell(): void {
-    const child = spawn(shell, ['-s', '--', runDir, attemptsDir, pipeDir, String(graceSeconds), 'spawner'], {
+    const child = spawn(shell, ['-s', '--', runDir, attemptsDir, outputDir, pipeDir, String(graceSeconds), 'spawner'], {
       detached: true, cwd: '/', stdio: ['pipe', 'ignore', 'ignore'], env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C' }
     })
     child.unref()
@@ -88,7 +91,7 @@ export function createSpawner({ runDir, attemptsDir, pipeDir, shell, graceSecond
         if (isClosed) return
         spawnShell()
         // What it had not done yet is asked for again.
-        folders.askedAt = null
+        pipes.askedAt = folders.askedAt = null
         for (const slot of [...slots.values()].filter((s) => s.mark === null)) drop(slot)
         if (removal.names.length > 0) sendRemoval()
         dispatch()
@@ -121,11 +124,12 @@ export function createSpawner({ runDir, attemptsDir, pipeDir, shell, graceSecond
       if (slot === undefined) return
       slot.mark = { pid: Number(words[1]), start: words[2] ?? '' }
       idle.push(slot)
-    } else if (word === 'folders') {
-      if (subject !== `${nonce}.${folders.batch}`) return
-      for (let i = 0; i < batchSize; i++) pool.push(`${subject}.${i}`)
-      folders.askedAt = null
-      folders.onFirst?.()
+    } else if (word === 'folders' || word === 'pipes') {
+      const pool = word === 'folders' ? folders : pipes
+      if (subject !== `${nonce}.${pool.batch}`) return
+      for (let i = 0; i < batchSize; i++) pool.ready.push(join(pool.folder, `${subject}.${i}`))
+      pool.askedAt = null
+      if (word === 'pipes') onPipes?.()
     } else if (word === 'removed') {
       if (subject !== `${nonce}.${removal.batch}`) return
       for (const resolve of removal.waiters) resolve()
@@ -158,9 +162,9 @@ export function createSpawner({ runDir, attemptsDir, pipeDir, shell, graceSecond
 
   function dispatch(): void {
     if (isClosed) return
-    while (queue.length > 0 && idle.length > 0 && pool.length > 0) {
+    while (queue.length > 0 && idle.length > 0 && pipes.ready.length > 0 && folders.ready.length > 0) {
       const { name, prepare } = queue.shift()!
-      const order = prepare(() => place(name, pool.pop()!))
+      const order = prepare((withFolder) => place(name, withFolder))
       if (order === null) continue
       const slot = idle.pop()!
       slot.name = name
@@ -168,26 +172,28 @@ export function createSpawner({ runDir, attemptsDir, pipeDir, shell, graceSecond
     }
     let opening = 0
     if (queue.length > 0) for (const slot of slots.values()) opening += slot.mark === null ? 1 : 0
-    for (; opening < queue.length && pool.length > 0 && commands !== null; opening++) openSlot()
-    const isAsking = folders.askedAt !== null && clock.now() - folders.askedAt < askAgainMs
-    if (pool.length < batchSize / 2 && !isAsking && commands !== null) {
-      folders.askedAt = clock.now()
-      command(`make_folders ${nonce}.${++folders.batch} ${batchSize} &\njobs >/dev/null\n`)
+    for (; opening < queue.length && pipes.ready.length > 0 && commands !== null; opening++) openSlot()
+    for (const pool of [pipes, folders]) {
+      const isAsking = pool.askedAt !== null && clock.now() - pool.askedAt < askAgainMs
+      if (pool.ready.length >= batchSize / 2 || isAsking || commands === null) continue
+      pool.askedAt = clock.now()
+      command(`${pool.verb} ${nonce}.${++pool.batch} ${batchSize} &\njobs >/dev/null\n`)
     }
   }
 
   /** The one change on disk that the service makes for a start: a folder that is ready moves to its name. */
-  function place(name: string, ready: string): void {
-    for (const stream of streams) renameSync(join(pipeDir, 'pool', `${ready}.${stream}`), join(pipeDir, 'live', `${name}.${stream}`))
+  function place(name: string, withFolder: boolean): void {
+    const pipe = pipes.ready.pop()!
+    for (const stream of streams) renameSync(`${pipe}.${stream}`, join(pipeDir, 'live', `${name}.${stream}`))
     // It may be there already: an earlier service was killed between this and the order.
-    if (!existsSync(join(attemptsDir, name))) renameSync(join(runDir, 'pool', ready), join(attemptsDir, name))
+    if (withFolder && !existsSync(join(attemptsDir, name))) renameSync(folders.ready.pop()!, join(attemptsDir, name))
   }
 
   function openSlot(): void {
     const id = `${nonce}.${++slotCount}`
     const folder = join(pipeDir, 'slots', id)
     mkdirSync(folder, { mode: 0o700 })
-    renameSync(join(pipeDir, 'pool', `${pool.pop()!}.stdout`), join(folder, 'orders'))
+    renameSync(`${pipes.ready.pop()!}.stdout`, join(folder, 'orders'))
     // Read and write: it opens without the slot, and when this service dies the slot finds the end of its orders.
     const fd = openSync(join(folder, 'orders'), constants.O_RDWR | constants.O_NONBLOCK)
     const orders = new Socket({ fd, readable: false, writable: true })
@@ -208,7 +214,7 @@ export function createSpawner({ runDir, attemptsDir, pipeDir, shell, graceSecond
 
   return {
     async open() {
-      for (const folder of [join(runDir, 'pool'), join(pipeDir, 'pool'), join(pipeDir, 'slots')]) rmSync(folder, { recursive: true, force: true })
+      for (const folder of [folders.folder, pipes.folder, join(pipeDir, 'slots')]) rmSync(folder, { recursive: true, force: true })
       for (const folder of [join(runDir, 'deadlines'), join(pipeDir, 'slots'), join(pipeDir, 'live')]) mkdirSync(folder, { recursive: true, mode: 0o700 })
       const reference = join(runDir, 'reference')
       writeFileSync(reference, '')
@@ -221,16 +227,16 @@ export function createSpawner({ runDir, attemptsDir, pipeDir, shell, graceSecond
       spawnShell()
       const ready = new Promise<void>((resolve, reject) => {
         const timer = setTimeout(() => reject(new Error(`The shim does not answer: ${shell} could not make named pipes in ${runDir}`)), 10_000)
-        folders.onFirst = () => {
+        onPipes = () => {
           clearTimeout(timer)
-          folders.onFirst = null
+          onPipes = null
           resolve()
         }
       })
       dispatch()
       await ready
       rmSync(join(runDir, 'lazy'), { force: true })
-      if (showsWrites(join(pipeDir, 'pool', `${pool.pop()!}.stdout`), reference)) writeFileSync(join(runDir, 'lazy'), '')
+      if (showsWrites(`${pipes.ready.pop()!}.stdout`, reference)) writeFileSync(join(runDir, 'lazy'), '')
     },
     run(name, prepare) {
       queue.push({ name, prepare })
@@ -272,7 +278,12 @@ export function createSpawner({ runDir, attemptsDir, pipeDir, shell, graceSecond
       commands?.end()
       notes?.destroy()
       for (const slot of slots.values()) slot.orders.destroy()
-      for (const folder of [runDir, pipeDir]) rmSync(join(folder, 'pool'), { recursive: true, force: true })
+      // Memory is given back once no attempt has pipes in it; a spawner at work may still add some, for `open` to clear.
+      try {
+        if (pipeDir !== runDir && readdirSync(join(pipeDir, 'live')).length === 0) rmSync(pipeDir, { recursive: true, force: true })
+      } catch (error) {
+        if (!isMissing(error)) warn(`${pipeDir} could not be cleared: ${error instanceof Error ? error.message : String(error)}`)
+      }
     }
   }
 }

@@ -1,5 +1,4 @@
 import { closeSync, openSync, readSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Clock } from '../../../src/contracts/clock.ts'
 import type { Observation, Report } from '../../../src/contracts/runtime.ts'
 import { isMissing, sizeOf, streams, type Stream } from './attempt-files.ts'
@@ -18,7 +17,8 @@ export type Word = Body<Observation>
 
 export interface TailOptions {
   identity: { name: string; jobId: string; attempt: number }
-  folder: string
+  /** Path of the output files without `.stdout` and `.stderr`. */
+  output: string
   cursor: Cursor
   capBytes: number
   report: Report
@@ -38,7 +38,7 @@ export interface Tail {
   stop(): void
 }
 
-export function createTail({ identity, folder, cursor, capBytes, report, clock, onBytes, onDone }: TailOptions): Tail {
+export function createTail({ identity, output, cursor, capBytes, report, clock, onBytes, onDone }: TailOptions): Tail {
   const fds: Partial<Record<Stream, number>> = {}
   let isRunning = false
   let isDirty = false
@@ -135,7 +135,7 @@ export function createTail({ identity, folder, cursor, capBytes, report, clock, 
 
   async function tellDropped(stream: Stream, unwritten: number): Promise<void> {
     if (cursor[stream] < capBytes) return
-    const dropped = Math.max(0, sizeOf(join(folder, stream)) - capBytes) + unwritten
+    const dropped = Math.max(0, sizeOf(`${output}.${stream}`) - capBytes) + unwritten
     const news = dropped - cursor.dropped[stream]
     if (news <= 0) return
     cursor.dropped[stream] = dropped
@@ -160,7 +160,7 @@ export function createTail({ identity, folder, cursor, capBytes, report, clock, 
     const known = fds[stream]
     if (known !== undefined) return known
     try {
-      return (fds[stream] = openSync(join(folder, stream), 'r'))
+      return (fds[stream] = openSync(`${output}.${stream}`, 'r'))
     } catch (error) {
       if (isMissing(error)) return null
       throw error

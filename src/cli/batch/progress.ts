@@ -45,7 +45,9 @@ export function progressText(counts: Counts, rate: number | null): string {
     `${grouped(counts.queued)} queued`,
     ...(counts.unsent > 0 ? [`${grouped(counts.unsent)} to send`] : []),
     ...(rate === null ? [] : [`${rate < 10 ? Math.round(rate * 10) / 10 : Math.round(rate)}/s`]),
-    ...(rate === null || rate <= 0 || left === 0 ? [] : [`${duration((left / rate) * 1000)} left`])
+    ...(rate === null || rate <= 0 || left === 0
+      ? []
+      : [`${duration(Math.max(1_000, (left / rate) * 1000))} left`])
   ].join('  ')
 }
 
@@ -58,7 +60,9 @@ export function createProgress({ stderr, json }: Context, count: () => Counts) {
   const live = stderr.isTTY
   function draw(): void {
     const counts = count()
-    const text = progressText(counts, rate.add(Date.now(), finishedOf(counts))) + (trouble === null ? '' : `  (${plain(trouble)})`)
+    const text =
+      progressText(counts, rate.add(Date.now(), finishedOf(counts))) +
+      (trouble === null ? '' : `  (${plain(trouble)})`)
     if (live) {
       drawn = true
       const columns = (stderr.columns || 80) - 1

@@ -1,9 +1,15 @@
 import type { JobSpec } from '../session.ts'
 
 /** A line of a batch that is a job. */
-export interface BatchLine { line: number; spec: JobSpec }
+export interface BatchLine {
+  line: number
+  spec: JobSpec
+}
 /** A line that is none, and why. */
-export interface BadLine { line: number; message: string }
+export interface BadLine {
+  line: number
+  message: string
+}
 
 /**
  * The jobs of a batch file: one a line, as a JSON object (a job) or a JSON array of strings (the command of one). Empty
@@ -36,9 +42,12 @@ function readLine(written: string, cwd: string | null): JobSpec | string {
   if (Array.isArray(value)) {
     if (value.length === 0) return 'is an empty command'
     const other = value.findIndex((word) => typeof word !== 'string')
-    return other === -1 ? { task: { type: 'process', command: value as string[], ...folder } } : `is a command whose word ${other + 1} is no string`
+    return other === -1
+      ? { task: { type: 'process', command: value as string[], ...folder } }
+      : `is a command whose word ${other + 1} is no string`
   }
-  if (typeof value !== 'object' || value === null) return 'must be a JSON object (a job) or an array of strings (a command)'
+  if (typeof value !== 'object' || value === null)
+    return 'must be a JSON object (a job) or an array of strings (a command)'
   if (!('task' in value)) {
     return 'command' in value
       ? 'has no task; write {"task": {"type": "process", "command": [...]}} or just the array'

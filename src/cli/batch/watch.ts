@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ApiError } from '../exit.ts'
 import { limited } from '../limited.ts'
-import { listJobs } from '../commands/ps.ts'
-import { answer, retrying, type Session } from '../session.ts'
-import { batchLabel, isOver, type Entry } from './entries.ts'
+import { jobPages } from '../commands/ps.ts'
+import { answer, retrying, type ApiClient, type JobState, type Session } from '../session.ts'
+import { batchLabel, endOf, isOver, type Entry } from './entries.ts'
 
 const atOnce = 16
 const minPauseMs = 200
@@ -15,8 +15,18 @@ const share = 0.2
  * Follows every entry to its end: looks at the list of those that have not ended, and asks once about each that is no
  * longer in it. Survives restarts of the service. Rejects where the signal comes first.
  */
-export async function watchEntries(session: Session, entries: readonly Entry[], batch: string, signal: AbortSignal, progress: { trouble(message: string | null): void }): Promise<void> {
-  const retry = { signal, waitsOutBusy: true, onWait: (error: Error) => progress.trouble(`${error.message}; waiting for it to come back`) }
+export async function watchEntries(
+  session: Session,
+  entries: readonly Entry[],
+  batch: string,
+  signal: AbortSignal,
+  progress: { trouble(message: string | null): void }
+): Promise<void> {
+  const retry = {
+    signal,
+    waitsOutBusy: true,
+    onWait: (error: Error) => progress.trouble(`${error.message}; waiting for it to come back`)
+  }
   for (;;) {
     signal.throwIfAborted()
     const began = Date.now()
@@ -24,34 +34,55 @@ export async function watchEntries(session: Session, entries: readonly Entry[], 
     // Known before the list is read: what is accepted meanwhile may not be in it and has not ended for that.
     const known = entries.filter((entry) => entry.id !== null && !isOver(entry))
     if (known.length > 0) {
-      const list = await retrying(session, (client) => listJobs(client, { state: 'queued,scheduled,running', label: `${batchLabel}=${batch}` }, Infinity), retry)
+      const unfinished = await retrying(session, (client) => listUnfinished(client, batch), retry)
       progress.trouble(null)
       tookMs = Date.now() - began
-      const unfinished = new Map(list.items.map(({ id, state }) => [id, state]))
       for (const entry of known) entry.state = unfinished.get(entry.id!) ?? entry.state
-      await limited(known.filter(({ id }) => !unfinished.has(id!)), atOnce, (entry) => lookUp(session, entry, retry))
+      await limited(
+        known.filter(({ id }) => !unfinished.has(id!)),
+        atOnce,
+        (entry) => lookUp(session, entry, retry)
+      )
     }
     if (entries.every(isOver)) return
     await sleep(Math.min(maxPauseMs, Math.max(minPauseMs, tookMs / share)), undefined, { signal })
   }
 }
 
+async function listUnfinished(client: ApiClient, batch: string): Promise<Map<string, JobState>> {
+  const states = new Map<string, JobState>()
+  for await (const { items } of jobPages(client, {
+    state: 'queued,scheduled,running',
+    label: `${batchLabel}=${batch}`
+  })) {
+    for (const { id, state } of items) states.set(id, state)
+  }
+  return states
+}
+
 async function lookUp(session: Session, entry: Entry, retry: Parameters<typeof retrying>[2]): Promise<void> {
   try {
-    const job = await retrying(session, (client) => answer(client.GET('/v1/jobs/{id}', { params: { path: { id: entry.id! } } })), retry)
+    const job = await retrying(
+      session,
+      (client) => answer(client.GET('/v1/jobs/{id}', { params: { path: { id: entry.id! } } })),
+      retry
+    )
     entry.state = job.state
-    if (job.finishedAt !== null) entry.job = job
+    if (job.finishedAt !== null) Object.assign(entry, { message: job.message, end: endOf(job) })
   } catch (error) {
     if (!(error instanceof ApiError) || error.problem.status !== 404) throw error
-    Object.assign(entry, { state: 'gone', message: 'was removed before its end was seen (ttlSecondsAfterFinished)' })
+    Object.assign(entry, {
+      state: 'gone',
+      message: 'was removed before its end was seen (ttlSecondsAfterFinished)'
+    })
   }
 }
 
 /** Cancels every unfinished job of the batch. */
 export async function cancelAll(session: Session, entries: readonly Entry[], batch: string): Promise<void> {
   if (!entries.some(({ id }) => id !== null)) return
-  const { items } = await listJobs(session.client, { state: 'queued,scheduled,running', label: `${batchLabel}=${batch}` }, Infinity)
-  await limited(items, atOnce, async ({ id }) => {
+  const unfinished = await listUnfinished(session.client, batch)
+  await limited([...unfinished.keys()], atOnce, async (id) => {
     try {
       await answer(session.client.DELETE('/v1/jobs/{id}', { params: { path: { id } } }))
     } catch (error) {

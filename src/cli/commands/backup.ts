@@ -13,7 +13,10 @@ export const backup = defineCommand({
   examples: ['roost backup /backups/roost-monday.db'],
   async run(context, _values, [given]) {
     const session = await context.session()
-    if (!session.connection.isLocal && !given!.startsWith('/')) throw new UsageError('FILE must be an absolute path where the service runs on another machine: it is written there')
+    if (!session.connection.isLocal && !given!.startsWith('/'))
+      throw new UsageError(
+        'FILE must be an absolute path where the service runs on another machine: it is written there'
+      )
     const file = session.connection.isLocal ? resolve(given!) : given!
     const made = await answer(session.client.POST('/v1/backup', { body: { file } }))
     if (context.json) return await context.printJson(made)

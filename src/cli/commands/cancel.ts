@@ -11,24 +11,43 @@ const atOnce = 16
 export const cancel = defineCommand({
   usage: '[FLAGS] ID|NAME…  |  roost cancel --label K=V',
   flags: {
-    label: { type: 'string', short: 'l', value: 'K=V', multiple: true, help: 'every unfinished job with this label' },
+    label: {
+      type: 'string',
+      short: 'l',
+      value: 'K=V',
+      multiple: true,
+      help: 'every unfinished job with this label'
+    },
     reason: { type: 'string', value: 'TEXT', help: 'why, for the log and the audit' },
     grace: { type: 'string', value: 'TIME', help: 'between TERM and KILL' }
   },
   positionals: [0, Infinity],
   completes: 'jobs',
-  notes: ['Resolves when the cancellation is stored; "roost wait" tells when the job has ended. A job that has ended already is no failure of the others.'],
+  notes: [
+    'Resolves when the cancellation is stored; "roost wait" tells when the job has ended. A job that has ended already is no failure of the others.'
+  ],
   examples: ['roost cancel nightly', 'roost cancel --label team=a --reason "wrong input"'],
   async run(context, values, names) {
-    if ((names.length === 0) === (values.label === undefined)) throw new UsageError('Give ids or names, or --label', 'See what runs with: roost ps')
+    if ((names.length === 0) === (values.label === undefined))
+      throw new UsageError('Give ids or names, or --label', 'See what runs with: roost ps')
     const client = await context.client()
     const query = {
       ...(values.reason === undefined ? {} : { reason: values.reason }),
       ...(values.grace === undefined ? {} : { gracePeriodSeconds: parseDuration(values.grace, '--grace') })
     }
-    const ids = values.label === undefined
-      ? await limited(names, atOnce, (name) => findId(client, name))
-      : (await listJobs(client, { state: 'queued,scheduled,running', label: values.label.map((text) => parsePair(text, '--label').join('=')).join(',') }, Infinity)).items.map(({ id }) => id)
+    const ids =
+      values.label === undefined
+        ? await limited(names, atOnce, (name) => findId(client, name))
+        : (
+            await listJobs(
+              client,
+              {
+                state: 'queued,scheduled,running',
+                label: values.label.map((text) => parsePair(text, '--label').join('=')).join(',')
+              },
+              Infinity
+            )
+          ).items.map(({ id }) => id)
     const failures: ApiError[] = []
     await limited(ids, atOnce, async (id) => {
       let job: Job
@@ -41,7 +60,11 @@ export const cancel = defineCommand({
         context.note(context.json ? JSON.stringify(error.toProblem()) : `roost: ${id}: ${error.message}`)
         return
       }
-      await context.print(context.json ? `${JSON.stringify(job)}\n` : `${id} ${job.state === 'cancelled' ? 'is cancelled' : 'is being cancelled'}\n`)
+      await context.print(
+        context.json
+          ? `${JSON.stringify(job)}\n`
+          : `${id} ${job.state === 'cancelled' ? 'is cancelled' : 'is being cancelled'}\n`
+      )
     })
     if (ids.length === 0 && context.stderr.isTTY) context.note('No unfinished job has that label.')
     return failures.length === 0 ? exits.ok : exits.failed

@@ -7,18 +7,32 @@ export const completion = defineCommand({
   flags: {},
   positionals: [1, 1],
   completes: ['bash', 'zsh'],
-  notes: ['For good: put the line of the example into ~/.bashrc or ~/.zshrc. Ids of jobs are asked of the service.'],
+  notes: [
+    'For good: put the line of the example into ~/.bashrc or ~/.zshrc. Ids of jobs are asked of the service.'
+  ],
   examples: ['source <(roost completion bash)', 'source <(roost completion zsh)'],
   async run(context, _values, [shell]) {
-    if (shell !== 'bash' && shell !== 'zsh') throw new UsageError(`'roost completion' takes bash or zsh; got ${JSON.stringify(shell)}`)
-    const loaded = await Promise.all(Object.entries(commands).map(async ([name, entry]) => ({ name, summary: entry.summary, command: await entry.load() })))
+    if (shell !== 'bash' && shell !== 'zsh')
+      throw new UsageError(`'roost completion' takes bash or zsh; got ${JSON.stringify(shell)}`)
+    const loaded = await Promise.all(
+      Object.entries(commands).map(async ([name, entry]) => ({
+        name,
+        summary: entry.summary,
+        command: await entry.load()
+      }))
+    )
     await context.print(shell === 'bash' ? bashScript(loaded) : zshScript(loaded))
   }
 })
 
-interface Loaded { name: string; summary: string; command: Command }
+interface Loaded {
+  name: string
+  summary: string
+  command: Command
+}
 
-const flagsOf = ({ flags, passesAll }: Command): Flags => (passesAll === true ? flags : { ...flags, ...globalFlags })
+const flagsOf = ({ flags, passesAll }: Command): Flags =>
+  passesAll === true ? flags : { ...flags, ...globalFlags }
 /** In single quotes for both shells. */
 const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 const jobIds = 'roost ps -a -q --limit 50 2>/dev/null'
@@ -26,11 +40,23 @@ const jobIds = 'roost ps -a -q --limit 50 2>/dev/null'
 function bashScript(all: readonly Loaded[]): string {
   const cases = all.map(({ name, command }) => {
     const flags = flagsOf(command)
-    const words = Object.entries(flags).flatMap(([flag, { short }]) => [`--${flag}`, ...(short === undefined ? [] : [`-${short}`])])
+    const words = Object.entries(flags).flatMap(([flag, { short }]) => [
+      `--${flag}`,
+      ...(short === undefined ? [] : [`-${short}`])
+    ])
     const valued = Object.entries(flags).filter(([, { type }]) => type === 'string')
-    const choices = valued.filter(([, { choices }]) => choices !== undefined).map(([flag, { choices }]) => `        --${flag}) COMPREPLY=($(compgen -W ${quote(choices!.join(' '))} -- "$word")); return;;`)
-    const files = valued.filter(([, { value }]) => value === 'FILE' || value === 'DIR').map(([flag]) => `--${flag}`)
-    const others = valued.filter(([, { value, choices }]) => choices === undefined && value !== 'FILE' && value !== 'DIR').map(([flag]) => `--${flag}`)
+    const choices = valued
+      .filter(([, { choices }]) => choices !== undefined)
+      .map(
+        ([flag, { choices }]) =>
+          `        --${flag}) COMPREPLY=($(compgen -W ${quote(choices!.join(' '))} -- "$word")); return;;`
+      )
+    const files = valued
+      .filter(([, { value }]) => value === 'FILE' || value === 'DIR')
+      .map(([flag]) => `--${flag}`)
+    const others = valued
+      .filter(([, { value, choices }]) => choices === undefined && value !== 'FILE' && value !== 'DIR')
+      .map(([flag]) => `--${flag}`)
     return `    ${name})
       case $previous in
 ${choices.map((line) => `${line}\n`).join('')}${files.length === 0 ? '' : `        ${files.join('|')}) COMPREPLY=($(compgen -f -- "$word")); return;;\n`}${others.length === 0 ? '' : `        ${others.join('|')}) return;;\n`}      esac
@@ -63,14 +89,26 @@ function bashPositional({ completes }: Command): string {
 
 function zshScript(all: readonly Loaded[]): string {
   const cases = all.map(({ name, command }) => {
-    const specs = Object.entries(flagsOf(command)).flatMap(([flag, { type, short, multiple, help, value, choices }]) => {
-      const text = help.replaceAll(/[[\]:]/g, (letter) => `\\${letter}`)
-      const action = choices !== undefined ? `(${choices.join(' ')})` : value === 'FILE' ? '_files' : value === 'DIR' ? '_files -/' : ''
-      const argument = type === 'boolean' ? '' : `:${value ?? flag}:${action}`
-      const long = `--${flag}${type === 'string' ? '=' : ''}`
-      const star = multiple === true ? '*' : ''
-      return [`${star}${long}[${text}]${argument}`, ...(short === undefined ? [] : [`${star}-${short}[${text}]${argument}`])]
-    })
+    const specs = Object.entries(flagsOf(command)).flatMap(
+      ([flag, { type, short, multiple, help, value, choices }]) => {
+        const text = help.replaceAll(/[[\]:]/g, (letter) => `\\${letter}`)
+        const action =
+          choices !== undefined
+            ? `(${choices.join(' ')})`
+            : value === 'FILE'
+              ? '_files'
+              : value === 'DIR'
+                ? '_files -/'
+                : ''
+        const argument = type === 'boolean' ? '' : `:${value ?? flag}:${action}`
+        const long = `--${flag}${type === 'string' ? '=' : ''}`
+        const star = multiple === true ? '*' : ''
+        return [
+          `${star}${long}[${text}]${argument}`,
+          ...(short === undefined ? [] : [`${star}-${short}[${text}]${argument}`])
+        ]
+      }
+    )
     return `    ${name}) _arguments -S ${[...specs, zshPositional(command)].map(quote).join(' ')};;`
   })
   return `#compdef roost

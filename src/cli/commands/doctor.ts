@@ -17,7 +17,9 @@ export const doctor = defineCommand({
       checks.push(check)
       if (context.json) continue
       const { name, state, message, remedy } = check
-      await context.print(`${context.paint(colours[state], state.padEnd(4))}  ${name.padEnd(14)}  ${plain(message)}\n${remedy === null ? '' : `${' '.repeat(22)}${context.paint('dim', '→')} ${plain(remedy)}\n`}`)
+      await context.print(
+        `${context.paint(colours[state], state.padEnd(4))}  ${name.padEnd(14)}  ${plain(message)}\n${remedy === null ? '' : `${' '.repeat(22)}${context.paint('dim', '→')} ${plain(remedy)}\n`}`
+      )
     }
     if (context.json) await context.printJson({ ok: checks.every(({ state }) => state !== 'fail'), checks })
     return checks.some(({ state }) => state === 'fail') ? exits.failed : exits.ok

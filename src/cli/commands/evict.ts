@@ -14,7 +14,10 @@ export const evict = defineCommand({
   positionals: [1, 1],
   completes: 'jobs',
   notes: ['An eviction does not count against the attempts of the job. Pods are listed by: roost pods'],
-  examples: ['roost evict 01k2v7m3c9x8q5r4t6w7y8z9ab --reason "the GPU is needed"', 'roost evict roost-01k2v7m3c9x8q5r4t6w7y8z9ab-1 --no-requeue'],
+  examples: [
+    'roost evict 01k2v7m3c9x8q5r4t6w7y8z9ab --reason "the GPU is needed"',
+    'roost evict roost-01k2v7m3c9x8q5r4t6w7y8z9ab-1 --no-requeue'
+  ],
   async run(context, values, [target]) {
     const client = await context.client()
     const evicted = await answer(
@@ -22,7 +25,9 @@ export const evict = defineCommand({
         body: {
           ...(isId(target!) ? { jobId: target! } : { pod: target! }),
           ...(values.reason === undefined ? {} : { reason: values.reason }),
-          ...(values.grace === undefined ? {} : { gracePeriodSeconds: parseDuration(values.grace, '--grace') }),
+          ...(values.grace === undefined
+            ? {}
+            : { gracePeriodSeconds: parseDuration(values.grace, '--grace') }),
           ...(values.namespace === undefined ? {} : { namespace: values.namespace }),
           ...(values['no-requeue'] === true ? { requeue: false } : {})
         }
@@ -30,6 +35,8 @@ export const evict = defineCommand({
     )
     if (context.json) return await context.printJson(evicted)
     const what = evicted.pod ?? evicted.jobId ?? target!
-    await context.print(`${what} is being evicted${evicted.jobId === null ? '' : values['no-requeue'] === true ? '; its job ends' : '; its job goes back into the queue'}\n`)
+    await context.print(
+      `${what} is being evicted${evicted.jobId === null ? '' : values['no-requeue'] === true ? '; its job ends' : '; its job goes back into the queue'}\n`
+    )
   }
 })

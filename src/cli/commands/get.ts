@@ -23,12 +23,20 @@ async function printJob(context: Context, job: Job): Promise<void> {
   const now = Date.now()
   const { spec } = job
   const time = (at: string | null) => (at === null ? null : `${at} (${ago(at, now)})`)
-  const list = (record: Record<string, string> | undefined) => (record === undefined ? null : Object.entries(record).map(([key, value]) => `${key}=${plain(value)}`).join(' '))
+  const list = (record: Record<string, string> | undefined) =>
+    record === undefined
+      ? null
+      : Object.entries(record)
+          .map(([key, value]) => `${key}=${plain(value)}`)
+          .join(' ')
   const ran = ranFor(job, now)
   const lines: [string, string | null][] = [
     ['id', job.id],
     ['name', job.name],
-    ['state', `${context.paint(stateColour(job.state), job.state)}${job.reason === null ? '' : ` (${job.reason})`}`],
+    [
+      'state',
+      `${context.paint(stateColour(job.state), job.state)}${job.reason === null ? '' : ` (${job.reason})`}`
+    ],
     ['why', job.message === null ? null : plain(job.message)],
     ['exit code', job.result?.exitCode == null ? null : String(job.result.exitCode)],
     ['command', commandOf(job, 2_000)],
@@ -38,7 +46,14 @@ async function printJob(context: Context, job: Job): Promise<void> {
     ['finished', time(job.finishedAt)],
     ['ran', ran],
     ['node', job.node],
-    ['asks for', spec.resources === undefined ? null : Object.entries(spec.resources).map(([key, value]) => `${key} ${typeof value === 'number' ? number(value) : value}`).join(', ')],
+    [
+      'asks for',
+      spec.resources === undefined
+        ? null
+        : Object.entries(spec.resources)
+            .map(([key, value]) => `${key} ${typeof value === 'number' ? number(value) : value}`)
+            .join(', ')
+    ],
     ['priority', spec.priority === undefined ? null : String(spec.priority)],
     ['time-out', spec.timeoutSeconds === undefined ? null : duration(spec.timeoutSeconds * 1000)],
     ['labels', list(spec.labels)],
@@ -48,14 +63,24 @@ async function printJob(context: Context, job: Job): Promise<void> {
     ['tenant', job.tenant === 'default' ? null : job.tenant],
     ['log', `${job.lastSeq} frames: roost logs ${job.id}`]
   ]
-  const text = lines.filter(([, value]) => value !== null && value !== '').map(([key, value]) => `${context.paint('dim', key.padEnd(10))}  ${value}`)
+  const text = lines
+    .filter(([, value]) => value !== null && value !== '')
+    .map(([key, value]) => `${context.paint('dim', key.padEnd(10))}  ${value}`)
   await context.print(`${text.join('\n')}\n`)
   if (job.attempts.length === 0) return
   await context.print('\n')
   const rows = job.attempts.map((attempt) => [
-    String(attempt.number), attempt.state, attempt.runtime, attempt.signal ?? (attempt.exitCode === null ? '-' : String(attempt.exitCode)),
-    attempt.startedAt === null ? '-' : duration((attempt.finishedAt === null ? now : Date.parse(attempt.finishedAt)) - Date.parse(attempt.startedAt)),
-    attempt.reason ?? '-', attempt.pod ?? '-'
+    String(attempt.number),
+    attempt.state,
+    attempt.runtime,
+    attempt.signal ?? (attempt.exitCode === null ? '-' : String(attempt.exitCode)),
+    attempt.startedAt === null
+      ? '-'
+      : duration(
+          (attempt.finishedAt === null ? now : Date.parse(attempt.finishedAt)) - Date.parse(attempt.startedAt)
+        ),
+    attempt.reason ?? '-',
+    attempt.pod ?? '-'
   ])
   await context.printTable(['ATTEMPT', 'STATE', 'RUNTIME', 'EXIT', 'RAN', 'REASON', 'WORKLOAD'], rows)
 }

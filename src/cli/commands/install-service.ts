@@ -20,7 +20,11 @@ export const installService = defineCommand({
   flags: {
     user: { type: 'boolean', help: 'a unit of this user (default, unless this is root)' },
     system: { type: 'boolean', help: 'a unit of the machine (needs root)' },
-    'run-as': { type: 'string', value: 'USER', help: 'with --system: who the service and its jobs run as (default: who called sudo, else root)' },
+    'run-as': {
+      type: 'string',
+      value: 'USER',
+      help: 'with --system: who the service and its jobs run as (default: who called sudo, else root)'
+    },
     port: { type: 'string', value: 'N', help: 'for "roost up"' },
     host: { type: 'string', value: 'ADDRESS', help: 'for "roost up"' },
     config: { type: 'string', value: 'FILE', help: 'for "roost up"' },
@@ -28,14 +32,24 @@ export const installService = defineCommand({
     uninstall: { type: 'boolean', help: 'stop and remove it; jobs that run go on' }
   },
   positionals: [0, 0],
-  notes: ['A stop or restart leaves jobs running (KillMode=process); they are taken up again. May be called again: it changes what differs.'],
-  examples: ['roost install-service', 'sudo ./roost install-service --system', 'roost install-service --dry-run', 'roost install-service --uninstall'],
+  notes: [
+    'A stop or restart leaves jobs running (KillMode=process); they are taken up again. May be called again: it changes what differs.'
+  ],
+  examples: [
+    'roost install-service',
+    'sudo ./roost install-service --system',
+    'roost install-service --dry-run',
+    'roost install-service --uninstall'
+  ],
   async run(context, values) {
-    if (values.user === true && values.system === true) throw new UsageError('Give --user or --system, not both')
+    if (values.user === true && values.system === true)
+      throw new UsageError('Give --user or --system, not both')
     const system = values.system === true || (values.user !== true && process.getuid?.() === 0)
     const dryRun = values['dry-run'] === true
     if (values['run-as'] !== undefined && !system) throw new UsageError('--run-as goes with --system')
-    const file = system ? `/etc/systemd/system/${unitName}` : join(context.env['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'systemd', 'user', unitName)
+    const file = system
+      ? `/etc/systemd/system/${unitName}`
+      : join(context.env['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'systemd', 'user', unitName)
     const act = createActs(context, { system, dryRun })
     if (!dryRun) requireSystemd(system)
     if (values.uninstall === true) return await uninstall(act, file)
@@ -44,19 +58,29 @@ export const installService = defineCommand({
     const dataDir = context.connectionOptions.dataDir ?? context.env['ROOST_DATA_DIR']
     const configFile = values.config ?? context.env['ROOST_CONFIG']
     const text = unitText({
-      launcher: fileURLToPath(new URL('../../../roost', import.meta.url)), system, runAs: runAs === 'root' ? null : runAs,
+      launcher: fileURLToPath(new URL('../../../roost', import.meta.url)),
+      system,
+      runAs: runAs === 'root' ? null : runAs,
       flags: [
-        ...(values.port === undefined ? [] : ['--port', values.port]), ...(values.host === undefined ? [] : ['--host', values.host]),
-        ...(configFile === undefined ? [] : ['--config', absolute(configFile)]), ...(dataDir === undefined ? [] : ['--data-dir', absolute(dataDir)])
+        ...(values.port === undefined ? [] : ['--port', values.port]),
+        ...(values.host === undefined ? [] : ['--host', values.host]),
+        ...(configFile === undefined ? [] : ['--config', absolute(configFile)]),
+        ...(dataDir === undefined ? [] : ['--data-dir', absolute(dataDir)])
       ],
       // A Node of nvm or of our cache is not on the PATH that systemd gives.
-      nodeDir: dirname(process.execPath), home: homedir()
+      nodeDir: dirname(process.execPath),
+      home: homedir()
     })
     const before = existsSync(file) ? await readFile(file, 'utf8') : null
     const isActive = dryRun ? false : await act.asks('is-active', '--quiet', unitName)
     const byHand = readServiceFile(dataDirOf(context.connectionOptions))
     if (!dryRun && !isActive && byHand !== null) {
-      throw new CliError('already-running', exits.failed, `Roost runs already (process ${byHand.pid}) and was not started by systemd`, { remedy: `Stop it with: kill ${byHand.pid}    (its jobs go on), then call this again` })
+      throw new CliError(
+        'already-running',
+        exits.failed,
+        `Roost runs already (process ${byHand.pid}) and was not started by systemd`,
+        { remedy: `Stop it with: kill ${byHand.pid}    (its jobs go on), then call this again` }
+      )
     }
     if (before === text) act.says(`${file} is as it should be`)
     else await act.writes(file, text)
@@ -65,7 +89,8 @@ export const installService = defineCommand({
     if (before !== text && isActive) await act.does('restart', unitName)
     act.says(`Its log: journalctl ${system ? '' : '--user '}-u ${unitName} -f`)
     if (!system) act.says('To run it without a login, from boot on: loginctl enable-linger')
-    if (system && (runAs === null || runAs === 'root')) act.says('It runs as root, and so do its process jobs; --run-as USER names another')
+    if (system && (runAs === null || runAs === 'root'))
+      act.says('It runs as root, and so do its process jobs; --run-as USER names another')
   }
 })
 
@@ -73,11 +98,15 @@ const absolute = (path: string): string => (path.startsWith('/') ? path : join(p
 
 function requireSystemd(system: boolean): void {
   if (process.platform === 'linux' && existsSync('/run/systemd/system')) {
-    if (system && process.getuid?.() !== 0) throw new CliError('not-root', exits.forbidden, 'A unit of the machine needs root', { remedy: 'Call it with sudo, or take --user' })
+    if (system && process.getuid?.() !== 0)
+      throw new CliError('not-root', exits.forbidden, 'A unit of the machine needs root', {
+        remedy: 'Call it with sudo, or take --user'
+      })
     return
   }
   throw new CliError('no-systemd', exits.failed, 'systemd does not run here', {
-    remedy: 'Let what starts programs here run "roost up": a line of its own in an init script, launchd, or a container (see Dockerfile). By hand: setsid nohup ./roost up >roost.log 2>&1 &'
+    remedy:
+      'Let what starts programs here run "roost up": a line of its own in an init script, launchd, or a container (see Dockerfile). By hand: setsid nohup ./roost up >roost.log 2>&1 &'
   })
 }
 
@@ -87,12 +116,25 @@ function createActs({ note, stdout }: Context, { system, dryRun }: { system: boo
   return {
     says: note,
     /** Whether systemctl answers yes. */
-    asks: (...args: string[]) => systemctl(args).then(() => true, () => false),
+    asks: (...args: string[]) =>
+      systemctl(args).then(
+        () => true,
+        () => false
+      ),
     async does(...args: string[]): Promise<void> {
       note(`${dryRun ? 'would run: ' : ''}${shellLine(['systemctl', ...scope, ...args])}`)
       if (dryRun) return
       await systemctl(args).catch((error: Error & { stderr?: string }) => {
-        throw new CliError('systemctl', exits.failed, `systemctl ${args[0]} failed: ${error.stderr?.trim() || error.message}`, { remedy: system ? null : 'A user without a session of systemd (su, some containers) needs: loginctl enable-linger USER' })
+        throw new CliError(
+          'systemctl',
+          exits.failed,
+          `systemctl ${args[0]} failed: ${error.stderr?.trim() || error.message}`,
+          {
+            remedy: system
+              ? null
+              : 'A user without a session of systemd (su, some containers) needs: loginctl enable-linger USER'
+          }
+        )
       })
     },
     async writes(file: string, text: string): Promise<void> {

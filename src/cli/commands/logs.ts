@@ -18,10 +18,14 @@ export const logs = defineCommand({
   },
   positionals: [1, 1],
   completes: 'jobs',
-  notes: ["What the job wrote to stderr comes on stderr. The exit code says whether the log could be read; 'roost wait' tells the job's.", 'With --json: a line for each frame, also those of states and of the end.'],
+  notes: [
+    "What the job wrote to stderr comes on stderr. The exit code says whether the log could be read; 'roost wait' tells the job's.",
+    'With --json: a line for each frame, also those of states and of the end.'
+  ],
   examples: ['roost logs -f nightly', 'roost logs --tail 20 nightly', 'roost logs --from 120 --json nightly'],
   async run(context, values, [idOrName]) {
-    if (values.from !== undefined && values.tail !== undefined) throw new UsageError('Give --from or --tail, not both')
+    if (values.from !== undefined && values.tail !== undefined)
+      throw new UsageError('Give --from or --tail, not both')
     const attempt = values.attempt === undefined ? null : parseInteger(values.attempt, '--attempt', 1)
     const tail = values.tail === undefined ? null : parseInteger(values.tail, '--tail', 0, 1_000_000)
     const session = await context.session()
@@ -37,7 +41,9 @@ export const logs = defineCommand({
         from = job.lastSeq + 1
       }
       if (from > last) return exits.ok
-      const onLost = () => context.stderr.isTTY && context.note('roost: the connection is lost; it goes on when the service is back')
+      const onLost = () =>
+        context.stderr.isTTY &&
+        context.note('roost: the connection is lost; it goes on when the service is back')
       for await (const frame of follow(session, job.id, { from, signal: abort.signal, onLost })) {
         if (frame.type !== 'log') {
           if (context.json) await write(context.stdout, `${JSON.stringify(frame)}\n`)

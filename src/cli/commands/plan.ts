@@ -16,7 +16,12 @@ export const plan = defineCommand({
   examples: ['roost plan --gpu 1 --memory 8Gi -- python train.py'],
   async run(context, values, command) {
     const session = await context.session()
-    const spec = await readSpec(values, command, { env: context.env, stdin: context.stdin, cwd: process.cwd(), isLocal: session.connection.isLocal })
+    const spec = await readSpec(values, command, {
+      env: context.env,
+      stdin: context.stdin,
+      cwd: process.cwd(),
+      isLocal: session.connection.isLocal
+    })
     const placement = await explain(session, spec)
     if (context.json) await context.printJson(placement)
     else await printPlacement(context, placement)
@@ -25,12 +30,18 @@ export const plan = defineCommand({
 })
 
 /** The candidates with the parts of their scores, best first, then the nodes left out with every reason. */
-export async function printPlacement(context: Context, { choice, candidates, filtered }: Schemas['Placement']): Promise<void> {
+export async function printPlacement(
+  context: Context,
+  { choice, candidates, filtered }: Schemas['Placement']
+): Promise<void> {
   const { paint } = context
   if (candidates.length > 0) {
     const parts = [...new Set(candidates.flatMap(({ scores }) => Object.keys(scores)))]
     const rows = candidates.map(({ node, name, runtime, score, scores }) => [
-      node === choice ? paint('green', `→ ${plain(name)}`) : `  ${plain(name)}`, runtime, number(score), ...parts.map((part) => (scores[part] === undefined ? '-' : number(scores[part])))
+      node === choice ? paint('green', `→ ${plain(name)}`) : `  ${plain(name)}`,
+      runtime,
+      number(score),
+      ...parts.map((part) => (scores[part] === undefined ? '-' : number(scores[part])))
     ])
     await context.printTable(['  NODE', 'RUNTIME', 'SCORE', ...parts.map((part) => part.toUpperCase())], rows)
   } else {
@@ -38,7 +49,12 @@ export async function printPlacement(context: Context, { choice, candidates, fil
   }
   if (filtered.length > 0) {
     const rows = filtered.flatMap(({ name, reasons }) =>
-      reasons.map(({ code, message, permanent }, i) => [i === 0 ? `  ${plain(name)}` : '', code, permanent ? paint('red', 'never') : 'not now', plain(message)])
+      reasons.map(({ code, message, permanent }, i) => [
+        i === 0 ? `  ${plain(name)}` : '',
+        code,
+        permanent ? paint('red', 'never') : 'not now',
+        plain(message)
+      ])
     )
     if (candidates.length > 0) await context.print('\n')
     await context.printTable(['  LEFT OUT', 'REASON', 'WHEN', 'WHY'], rows)

@@ -16,21 +16,30 @@ export const pods = defineCommand({
   async run(context, values) {
     const client = await context.client()
     const filter = {
-      ...(values.runtime === undefined ? {} : { runtime: values.runtime }), ...(values.node === undefined ? {} : { node: values.node }),
-      ...(values.job === undefined ? {} : { jobId: await findId(client, values.job) }), ...(values.scope === undefined ? {} : { scope: values.scope as 'local' | 'mesh' })
+      ...(values.runtime === undefined ? {} : { runtime: values.runtime }),
+      ...(values.node === undefined ? {} : { node: values.node }),
+      ...(values.job === undefined ? {} : { jobId: await findId(client, values.job) }),
+      ...(values.scope === undefined ? {} : { scope: values.scope as 'local' | 'mesh' })
     }
     const items: Schemas['Pod'][] = []
     let cursor: string | null = null
     do {
       const query = { ...filter, limit: 1_000, ...(cursor === null ? {} : { cursor }) }
-      const page: { items: Schemas['Pod'][]; cursor: string | null } = await answer(client.GET('/pods', { params: { query } }))
+      const page: { items: Schemas['Pod'][]; cursor: string | null } = await answer(
+        client.GET('/pods', { params: { query } })
+      )
       items.push(...page.items)
       cursor = page.cursor
     } while (cursor !== null)
     if (context.json) return await context.printJson({ items, cursor })
     const now = Date.now()
     const rows = items.map(({ name, runtime, phase, startedAt, restarts, jobId }) => [
-      plain(name), runtime, phase, startedAt === null ? '-' : duration(now - Date.parse(startedAt)), String(restarts), jobId ?? '-'
+      plain(name),
+      runtime,
+      phase,
+      startedAt === null ? '-' : duration(now - Date.parse(startedAt)),
+      String(restarts),
+      jobId ?? '-'
     ])
     await context.printTable(['NAME', 'RUNTIME', 'PHASE', 'AGE', 'RESTARTS', 'JOB'], rows)
   }

@@ -16,8 +16,15 @@ export const queue = defineCommand({
     if (context.json) return await context.printJson(list)
     const now = Date.now()
     const rows = list.items.map(({ position, jobId, priority, tenant, waitingFor, notBefore }) => [
-      String(position), jobId, String(priority), tenant,
-      waitingFor.length > 0 ? `job ${waitingFor[0]}${waitingFor.length > 1 ? ` and ${waitingFor.length - 1} more` : ''}` : notBefore === null ? 'room' : `its next try ${ago(notBefore, now)}`
+      String(position),
+      jobId,
+      String(priority),
+      tenant,
+      waitingFor.length > 0
+        ? `job ${waitingFor[0]}${waitingFor.length > 1 ? ` and ${waitingFor.length - 1} more` : ''}`
+        : notBefore === null
+          ? 'room'
+          : `its next try ${ago(notBefore, now)}`
     ])
     await context.printTable(['POSITION', 'JOB', 'PRIORITY', 'TENANT', 'WAITS FOR'], rows)
   }

@@ -17,7 +17,8 @@ export const rerun = defineCommand({
     const session = await context.session()
     const id = await findId(session.client, idOrName!)
     const job = await answer(session.client.POST('/v1/jobs/{id}/rerun', { params: { path: { id } } }))
-    if (values.follow !== true) return context.json ? await context.printJson(job) : await context.print(`${job.id}\n`)
+    if (values.follow !== true)
+      return context.json ? await context.printJson(job) : await context.print(`${job.id}\n`)
     if (context.json) await context.print(`${JSON.stringify(job)}\n`)
     return await followJob(context, session, job, { cancelsOnInterrupt: values.rm === true })
   }

@@ -15,9 +15,20 @@ export const run = defineCommand({
     detach: { type: 'boolean', short: 'd', help: 'print the id and leave at once' },
     rm: { type: 'boolean', help: 'Ctrl-C cancels the job instead of leaving it' },
     'unique-name': { type: 'boolean', help: 'refuse where an unfinished job has the same name' },
-    'idempotency-key': { type: 'string', value: 'KEY', help: 'the same key and job is one job, however often it is submitted' },
-    from: { type: 'string', value: 'FILE', help: 'submit a job for each line: a job as JSON, or an array as its command; - = stdin' },
-    'skip-invalid': { type: 'boolean', help: 'with --from: leave out lines that are no jobs, and run the others' }
+    'idempotency-key': {
+      type: 'string',
+      value: 'KEY',
+      help: 'the same key and job is one job, however often it is submitted'
+    },
+    from: {
+      type: 'string',
+      value: 'FILE',
+      help: 'submit a job for each line: a job as JSON, or an array as its command; - = stdin'
+    },
+    'skip-invalid': {
+      type: 'boolean',
+      help: 'with --from: leave out lines that are no jobs, and run the others'
+    }
   },
   positionals: [0, Infinity],
   endsAtPositional: true,
@@ -40,14 +51,20 @@ export const run = defineCommand({
     }
     if (values['skip-invalid'] === true) throw new UsageError('--skip-invalid goes with --from')
     const session = await context.session()
-    const spec = await readSpec(values, command, { env: context.env, stdin: context.stdin, cwd: process.cwd(), isLocal: session.connection.isLocal })
+    const spec = await readSpec(values, command, {
+      env: context.env,
+      stdin: context.stdin,
+      cwd: process.cwd(),
+      isLocal: session.connection.isLocal
+    })
 
     const job = await submitUntilInterrupted(context, session, spec, values)
     if (job === null) return exits.detached
     if (context.json) await context.print(`${JSON.stringify(job)}\n`)
     if (values.detach === true) {
       if (!context.json) await context.print(`${job.id}\n`)
-      if (context.stderr.isTTY) context.note(`  follow it:  roost logs -f ${job.id}\n  its end:    roost wait ${job.id}`)
+      if (context.stderr.isTTY)
+        context.note(`  follow it:  roost logs -f ${job.id}\n  its end:    roost wait ${job.id}`)
       return exits.ok
     }
     return await followJob(context, session, job, { cancelsOnInterrupt: values.rm === true })
@@ -55,24 +72,42 @@ export const run = defineCommand({
 })
 
 /** The accepted job; null where Ctrl-C came first: what became of the job is said then, and with --rm it is cancelled. */
-async function submitUntilInterrupted(context: Context, session: Session, spec: JobSpec, { rm, ...values }: { rm?: boolean | undefined; 'idempotency-key'?: string | undefined; 'unique-name'?: boolean | undefined }): Promise<Job | null> {
+async function submitUntilInterrupted(
+  context: Context,
+  session: Session,
+  spec: JobSpec,
+  {
+    rm,
+    ...values
+  }: { rm?: boolean | undefined; 'idempotency-key'?: string | undefined; 'unique-name'?: boolean | undefined }
+): Promise<Job | null> {
   const abort = new AbortController()
   const line = createStatusLine(context.stderr)
   line.set('submitting')
   const stopListening = onInterrupt((count) => (count > 1 ? process.exit(exits.detached) : abort.abort()))
   try {
     const job = await submit(session, spec, {
-      key: values['idempotency-key'], uniqueName: values['unique-name'], signal: abort.signal, mustConnectAtFirst: true,
+      key: values['idempotency-key'],
+      uniqueName: values['unique-name'],
+      signal: abort.signal,
+      mustConnectAtFirst: true,
       onWait: (error) => line.set(`submitting: ${error.message}; trying again`)
     })
     if (!abort.signal.aborted) return job
-    if (rm === true) await answer(session.client.DELETE('/v1/jobs/{id}', { params: { path: { id: job.id } } }))
+    if (rm === true)
+      await answer(session.client.DELETE('/v1/jobs/{id}', { params: { path: { id: job.id } } }))
     line.clear()
-    context.note(rm === true ? `Cancelled ${job.id}` : `Detached from ${job.id}; the job goes on. Cancel it with: roost cancel ${job.id}`)
+    context.note(
+      rm === true
+        ? `Cancelled ${job.id}`
+        : `Detached from ${job.id}; the job goes on. Cancel it with: roost cancel ${job.id}`
+    )
   } catch (error) {
     if (!abort.signal.aborted) throw error
     line.clear()
-    context.note(`Interrupted before an answer came (${(error as Error).message}); "roost ps" tells whether the job was accepted`)
+    context.note(
+      `Interrupted before an answer came (${(error as Error).message}); "roost ps" tells whether the job was accepted`
+    )
   } finally {
     line.clear()
     stopListening()

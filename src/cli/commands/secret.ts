@@ -7,7 +7,14 @@ import { answer } from '../session.ts'
 
 export const secret = defineCommand({
   usage: 'set NAME | list | rm NAME',
-  flags: { 'from-file': { type: 'string', short: 'f', value: 'FILE', help: 'set: the value is what FILE holds; - = stdin' } },
+  flags: {
+    'from-file': {
+      type: 'string',
+      short: 'f',
+      value: 'FILE',
+      help: 'set: the value is what FILE holds; - = stdin'
+    }
+  },
   positionals: [1, 2],
   completes: ['set', 'list', 'rm'],
   notes: [
@@ -19,12 +26,15 @@ export const secret = defineCommand({
       if (name !== undefined) throw new UsageError("'roost secret list' takes no name")
       return await printSecrets(context)
     }
-    if (act !== 'set' && act !== 'rm') throw new UsageError(`'roost secret' takes set, list or rm; got ${JSON.stringify(act)}`)
+    if (act !== 'set' && act !== 'rm')
+      throw new UsageError(`'roost secret' takes set, list or rm; got ${JSON.stringify(act)}`)
     if (name === undefined) throw new UsageError(`Which secret? roost secret ${act} NAME`)
     const client = await context.client()
     if (act === 'rm') {
       await answer(client.DELETE('/v1/secrets/{name}', { params: { path: { name } } }))
-      return context.json ? await context.printJson({ removed: name }) : await context.print(`${name} is removed\n`)
+      return context.json
+        ? await context.printJson({ removed: name })
+        : await context.print(`${name} is removed\n`)
     }
     const value = (await readValue(context, name, values['from-file'])).replace(/\r?\n$/, '')
     if (value === '') throw new UsageError('The value is empty; nothing was set')
@@ -50,7 +60,7 @@ async function ask({ stdin, stderr }: Context, question: string): Promise<string
       for (const letter of chunk as string) {
         if (letter === '\r' || letter === '\n' || letter === '\x04') return text
         if (letter === '\x03') throw new CliError('interrupted', exits.detached, 'Nothing was set')
-        if (letter === '\x7f' || letter === '\b') text = [...text].slice(0, -1).join('')
+        if (letter === '\x7f' || letter === '\b') text = Array.from(text).slice(0, -1).join('')
         else if (letter === '\x15') text = ''
         else text += letter
       }
@@ -66,5 +76,12 @@ async function printSecrets(context: Context): Promise<void> {
   const list = await answer((await context.client()).GET('/v1/secrets'))
   if (context.json) return await context.printJson(list)
   const now = Date.now()
-  await context.printTable(['NAME', 'FROM', 'SET'], list.items.map(({ name, source, updatedAt }) => [plain(name), plain(source), updatedAt === null ? '-' : ago(updatedAt, now)]))
+  await context.printTable(
+    ['NAME', 'FROM', 'SET'],
+    list.items.map(({ name, source, updatedAt }) => [
+      plain(name),
+      plain(source),
+      updatedAt === null ? '-' : ago(updatedAt, now)
+    ])
+  )
 }

@@ -7,7 +7,11 @@ export const up = defineCommand({
     host: { type: 'string', value: 'ADDRESS', help: 'address to listen on (default 127.0.0.1)' },
     'data-dir': { type: 'string', value: 'DIR', help: 'where everything durable lives' },
     config: { type: 'string', value: 'FILE', help: 'roost.yaml' },
-    'log-level': { type: 'string', help: 'how much is logged', choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] },
+    'log-level': {
+      type: 'string',
+      help: 'how much is logged',
+      choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+    },
     'stop-jobs': { type: 'boolean', help: 'end the jobs of this node when the service stops' }
   },
   positionals: [0, Infinity],

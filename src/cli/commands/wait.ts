@@ -14,10 +14,19 @@ const atOnce = 32
 
 export const wait = defineCommand({
   usage: '[FLAGS] ID|NAME…',
-  flags: { timeout: { type: 'string', short: 't', value: 'TIME', help: 'give up after this (exit code 124); the jobs go on' } },
+  flags: {
+    timeout: {
+      type: 'string',
+      short: 't',
+      value: 'TIME',
+      help: 'give up after this (exit code 124); the jobs go on'
+    }
+  },
   positionals: [1, Infinity],
   completes: 'jobs',
-  notes: ["The exit code is that of the first job, in the order given, that did not succeed, as 'roost run' would have ended."],
+  notes: [
+    "The exit code is that of the first job, in the order given, that did not succeed, as 'roost run' would have ended."
+  ],
   examples: ['roost wait nightly', 'roost wait --timeout 10m $(roost ps -q)'],
   async run(context, values, names) {
     const session = await context.session()
@@ -29,7 +38,10 @@ export const wait = defineCommand({
       const ids = await limited(names, atOnce, (name) => findId(session.client, name))
       const jobs = await limited(ids, atOnce, async (id) => {
         const job = await untilFinished(session, id, abort.signal)
-        if (!context.json) await context.print(`${id}  ${context.paint(stateColour(job.state), job.state)}${job.message === null ? '' : `  ${plain(job.message)}`}\n`)
+        if (!context.json)
+          await context.print(
+            `${id}  ${context.paint(stateColour(job.state), job.state)}${job.message === null ? '' : `  ${plain(job.message)}`}\n`
+          )
         return job
       })
       if (context.json) for (const job of jobs) await context.print(`${JSON.stringify(job)}\n`)
@@ -37,7 +49,11 @@ export const wait = defineCommand({
     } catch (error) {
       if (!abort.signal.aborted) throw error
       if (abort.signal.reason === 'interrupt') return exits.detached
-      throw new CliError('timed-out', exits.timedOut, `Not all of the jobs ended within ${values.timeout}; they go on`)
+      throw new CliError(
+        'timed-out',
+        exits.timedOut,
+        `Not all of the jobs ended within ${values.timeout}; they go on`
+      )
     } finally {
       if (timer !== null) clearTimeout(timer)
       stopListening()
@@ -47,7 +63,10 @@ export const wait = defineCommand({
 
 /** The job once it has ended. Rejects where the signal comes first. */
 export async function untilFinished(session: Session, id: string, signal: AbortSignal): Promise<Job> {
-  const ask = () => retrying(session, (client) => answer(client.GET('/v1/jobs/{id}', { params: { path: { id } } })), { signal })
+  const ask = () =>
+    retrying(session, (client) => answer(client.GET('/v1/jobs/{id}', { params: { path: { id } } })), {
+      signal
+    })
   for (;;) {
     const job = await ask()
     if (job.finishedAt !== null) return job
