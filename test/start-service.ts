@@ -7,6 +7,8 @@ import { performance } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
+/** As `./roost up` and `npm start` start it. */
+const launcherFlags = ['--max-semi-space-size=2']
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 /** A start takes well under a second; this long means that it hangs. */
 const startTimeoutMs = 30_000
@@ -62,7 +64,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
 
   async function start(): Promise<void> {
     const startedAt = performance.now()
-    const started = spawn(process.execPath, [...(options.nodeFlags ?? []), main, '--port', String(port), '--data-dir', dataDir, ...(options.flags ?? [])], {
+    const started = spawn(process.execPath, [...launcherFlags, ...(options.nodeFlags ?? []), main, '--port', String(port), '--data-dir', dataDir, ...(options.flags ?? [])], {
       env: { PATH, HOME, USER, LANG, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...options.env },
       stdio: ['ignore', 'pipe', 'pipe']
     })

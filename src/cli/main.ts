@@ -38,6 +38,11 @@ async function dispatch(argv: readonly string[]): Promise<number> {
     return first === undefined ? exits.usage : exits.ok
   }
   if (first === 'help') return await dispatch([rest[0]!, '--help'])
+  if (first.startsWith('-'))
+    throw new UsageError(
+      `${first} stands before the command`,
+      `Flags come after it: roost COMMAND ${first} …`
+    )
   if (!Object.hasOwn(commands, first)) {
     throw new UsageError(
       `There is no command '${first}'${suggest(first, Object.keys(commands))}`,

@@ -18,6 +18,7 @@ await t.test('help, version and faults of the command line need no service', asy
   t.match(await runCli([]), { code: 64, stdout: /Usage: roost COMMAND/ })
   t.match(await runCli(['help', 'run']), { code: 0, stdout: /--idempotency-key KEY/ })
   t.match(await runCli(['--version']), { code: 0, stdout: /^roost \d+\.\d+\.\d+\n$/ })
+  t.match(await runCli(['--json', 'ps']), { code: 64, stderr: /--json stands before the command/ })
   t.match(await runCli(['rnu']), { code: 64, stderr: /did you mean run\?/ })
   t.match(await runCli(['ps', '--al']), { code: 64, stderr: /did you mean --all\?/ })
   t.match(JSON.parse((await runCli(['ps', '--json', '--nope'])).stderr), { code: 'usage', title: /--nope/ })

@@ -26,7 +26,7 @@ const borders: Record<string, { may: string[]; types?: string[]; packages?: RegE
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const sources = globSync('{src,plugins,test,bench,scripts}/**/*.ts', { cwd: root })
-const composition = ['app.ts', 'main.ts']
+const composition = ['app.ts', 'service.ts', 'main.ts']
 
 /** The area of a file of the repository; `kernel` is what stands in src/ itself beside the composition. */
 const areaOf = (file: string): string => {

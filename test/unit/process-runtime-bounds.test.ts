@@ -50,7 +50,7 @@ await t.test('100 MB go through without the memory growing', async (t) => {
   await done.promise
   t.equal(bytes, 100_000_000)
   // The first part makes the garbage collector find its pace.
-  t.ok(peak - early < 48 * 2 ** 20, `grew by ${Math.round((peak - early) / 2 ** 20)} MiB`)
+  t.ok(peak - early < 80 * 2 ** 20, `grew by ${Math.round((peak - early) / 2 ** 20)} MiB`)
 })
 
 await t.test('stopping ends the whole process group: TERM, grace, KILL', async (t) => {
@@ -119,7 +119,7 @@ await t.test('removing takes everything away', async (t) => {
 await t.test('memory limits end a job as out of memory', async (t) => {
   const { runtime, run } = await openProcessRuntime(t)
   const limits = { cpu: 1, memoryBytes: 32 * 2 ** 20 }
-  if (!/^cgroup/.test(runtime.describeLimits?.() ?? '')) {
+  if (runtime.describeLimits?.().startsWith('cgroup') !== true) {
     t.match((await run('true', { limits })).last, { type: 'start-failed', code: 'limits-unavailable' }, runtime.describeLimits?.() ?? '')
     return
   }

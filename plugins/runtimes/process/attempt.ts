@@ -49,8 +49,8 @@ export interface LiveAttempt {
   renew(deadlineAt: number | null): void
   /** Ends it with this word, without output: nothing of it runs. */
   conclude(word: Word): void
-  /** The slow guard behind notes and file events. Milliseconds are not its concern. */
-  check(): void
+  /** The slow guard behind notes and file events; `isShimGone` where that is known already. */
+  check(isShimGone?: boolean): void
   close(): void
 }
 
@@ -119,8 +119,8 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
   /** A daemon that left the process group holds the output open: its collectors are told to end. */
   function cutOff(): void {
     if (ended === null) return
-    const collectors = readFacts(folder)?.collectors ?? {}
-    for (const mark of Object.values(collectors)) if (isAlive(mark)) send(mark.pid, 'SIGTERM')
+    const facts = readFacts(folder)
+    if (facts?.boot === boot) for (const mark of Object.values(facts.collectors)) if (isAlive(mark)) send(mark.pid, 'SIGTERM')
     // Their last line wakes us; if they are gone without it, the next look finishes.
     ended.isOverdue = true
     timer = clock.setTimeout(settle, 500)
@@ -172,41 +172,44 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
     }
   }
 
+  function heardStarted(mark: ProcessMark): void {
+    began(mark)
+    if (stopGrace !== null) return terminate(stopGrace)
+    if (ended === null) timer ??= clock.setTimeout(() => setImmediate(attend), collectAfterMs())
+    if (order.task.type === 'process' && 'stdin' in order.task && order.task.stdin != null) removeStdin(folder)
+  }
+
+  function heardEnded(end_: AttemptEnd, failed: string | null): void {
+    timer?.cancel()
+    timer = null
+    if (failed !== null) return end(startFault(failed), [])
+    if (startedAt === null) tail.started(name)
+    end(wordOf(end_), end_.drained)
+  }
+
+  function resume(facts: AttemptFacts, isShimGone: boolean): void {
+    shim = facts.shim
+    if (facts.job !== null) began(facts.job)
+    if (facts.end !== null) return heardEnded(facts.end, facts.failed)
+    if (facts.boot !== null && facts.boot !== boot) {
+      return end({ type: 'lost', code: 'node-rebooted', message: 'The node restarted while the job ran' }, streams)
+    }
+    if (!isShimGone) return attend()
+    if (job !== null) signalGroup(job, 'SIGKILL')
+    cgroups.end(name)
+    const message = 'The shim of the job was ended from outside, so nobody knows its exit status; what was left of the job was ended'
+    end({ type: 'lost', code: 'exit-status-lost', message }, orCollected(facts))
+  }
+
   return {
     order,
     get startedAt() { return startedAt },
     get hasEnded() { return ended !== null },
     get isDone() { return isDone },
     wake: changed,
-    heardStarted(mark) {
-      began(mark)
-      if (stopGrace !== null) return terminate(stopGrace)
-      if (ended === null) timer ??= clock.setTimeout(() => setImmediate(attend), collectAfterMs())
-      if (order.task.type === 'process' && 'stdin' in order.task && order.task.stdin != null) removeStdin(folder)
-    },
-    heardEnded(end_, failed) {
-      timer?.cancel()
-      timer = null
-      if (failed !== null) return end(startFault(failed), [])
-      if (startedAt === null) tail.started(name)
-      end(wordOf(end_), end_.drained)
-    },
-    resume(facts, isShimGone) {
-      shim = facts.shim
-      if (facts.job !== null) began(facts.job)
-      if (facts.end !== null) {
-        if (facts.failed !== null) return end(startFault(facts.failed), [])
-        return end(wordOf(facts.end), facts.end.drained)
-      }
-      if (facts.boot !== boot) {
-        return end({ type: 'lost', code: 'node-rebooted', message: 'The node restarted while the job ran' }, facts.boot === null ? streams : orCollected(facts))
-      }
-      if (!isShimGone) return attend()
-      if (job !== null) signalGroup(job, 'SIGKILL')
-      cgroups.end(name)
-      const message = 'The shim of the job was ended from outside, so nobody knows its exit status; what was left of the job was ended'
-      end({ type: 'lost', code: 'exit-status-lost', message }, orCollected(facts))
-    },
+    heardStarted,
+    heardEnded,
+    resume,
     stop(graceSeconds) {
       if (ended !== null) return
       noteCause()
@@ -223,30 +226,26 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
     conclude(word) {
       end(word, [])
     },
-    check() {
+    check(isShimGone = false) {
       if (isDone) return
       if (ended !== null) return settle()
       const facts = readFacts(folder)
       if (facts === null) return
       shim = facts.shim
-      if (facts.end !== null) return this.heardEnded(facts.end, facts.failed)
-      if (facts.job !== null && startedAt === null) this.heardStarted(facts.job)
-      if (shim !== null && !isAlive(shim)) {
+      if (facts.end !== null) return heardEnded(facts.end, facts.failed)
+      if (facts.job !== null && startedAt === null) heardStarted(facts.job)
+      if (isShimGone || (shim !== null && !isAlive(shim))) {
         fence(folder)
         const last = readFacts(folder)
-        if (last !== null) return this.resume(last, true)
+        if (last !== null) return resume(last, true)
       }
       tail.wake()
     },
     close() {
-      quietTimers()
+      timer?.cancel()
+      killTimer?.cancel()
       tail.stop()
     }
-  }
-
-  function quietTimers(): void {
-    timer?.cancel()
-    killTimer?.cancel()
   }
 }
 
@@ -256,7 +255,7 @@ export function fence(folder: string): void {
 }
 
 /** What collectors have is waited for; without them all that will ever be there is in the files. */
-const orCollected = (facts: AttemptFacts): readonly Stream[] | null => (Object.keys(facts.collectors).length > 0 && facts.boot !== null ? null : streams)
+const orCollected = (facts: AttemptFacts): readonly Stream[] | null => (Object.keys(facts.collectors).length > 0 ? null : streams)
 
 function startFault(code: string): Word {
   if (code === 'cwd-missing') return { type: 'start-failed', code, message: 'The working folder cannot be entered on this node', retriable: false }

@@ -134,6 +134,6 @@ export function shimOrder({ name, capBytes, dueSeconds, cwd, stdinFile, cgroupFi
 }
 
 export const commandOf = (task: AttemptOrder['task']): ProcessTask | null =>
-  task.type === 'process' && 'command' in task && Array.isArray(task.command) && task.command.length > 0 ? (task as ProcessTask) : null
+  task.type === 'process' && 'command' in task && Array.isArray(task.command) && task.command.length > 0 ? task : null
 
 const fault = (code: string, message: string): StartFault => ({ code, message, retriable: false })

@@ -99,13 +99,13 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       const attempt = attempts.get(name)
       if (attempt === undefined || attempt.isDone) continue
       // No trace of the attempt: its shim died before its first act, so another may take it.
-      if (existsSync(`${folderOf(name)}.state`)) attempt.check()
+      if (existsSync(`${folderOf(name)}.state`)) attempt.check(true)
       else dispatch(attempt.order)
     }
     // A part of them each time: a thousand silent jobs cost next to nothing.
-    turn = (turn + 1) % 4
+    turn = (turn + 1) % 8
     let index = 0
-    for (const attempt of attempts.values()) if (index++ % 4 === turn) attempt.check()
+    for (const attempt of attempts.values()) if (index++ % 8 === turn) attempt.check()
     for (const name of emptyCgroups) if (opened().cgroups.remove(name)) emptyCgroups.delete(name)
     clock.setTimeout(checkAll, checkEveryMs)
   }
@@ -267,7 +267,10 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     },
     async remove(name) {
       checkName(name)
-      attempts.get(name)?.close()
+      const attempt = attempts.get(name)
+      // Its files go, so nothing of it may go on writing to them.
+      if (attempt?.hasEnded === false) attempt.stop(0)
+      attempt?.close()
       attempts.delete(name)
       outputBytes.delete(name)
       ordered.delete(name)

@@ -1,7 +1,7 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import type { Clock } from '../../../src/contracts/clock.ts'
 import type { Observation, Report } from '../../../src/contracts/runtime.ts'
-import { isMissing, sizeOf, streams, type Stream } from './attempt-files.ts'
+import { sizeOf, streams, type Stream } from './attempt-files.ts'
 import { chunkBytes, cut, type Eagerness } from './chunk.ts'
 import { formatCursor, type Cursor } from './cursor.ts'
 
@@ -159,12 +159,9 @@ export function createTail({ identity, output, cursor, capBytes, report, clock, 
   function openFile(stream: Stream): number | null {
     const known = fds[stream]
     if (known !== undefined) return known
-    try {
-      return (fds[stream] = openSync(`${output}.${stream}`, 'r'))
-    } catch (error) {
-      if (isMissing(error)) return null
-      throw error
-    }
+    // A silent job has no file yet, and a thrown ENOENT costs more than the question.
+    if (!existsSync(`${output}.${stream}`)) return null
+    return (fds[stream] = openSync(`${output}.${stream}`, 'r'))
   }
 
   function stop(): void {

@@ -20,7 +20,7 @@ export const up = defineCommand({
   notes: ['Ctrl-C stops the service and leaves its jobs running; the next "roost up" takes them up again.'],
   examples: ['roost up', 'roost up --port 0 --data-dir ./data'],
   async run(_context, _values, argv) {
-    const { main } = await import('../../main.ts')
-    await main(argv)
+    const { serve } = await import('../../service.ts')
+    await serve(argv)
   }
 })
