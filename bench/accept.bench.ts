@@ -25,12 +25,18 @@ interface Round extends PostsResult {
 }
 
 /** Accepting alone: one slot, taken by a job that never ends, so that the accepted ones wait in the queue. */
-export const benchAccept = (options: AcceptOptions): Promise<BenchReport> => withFolder('accept', (dataDir) => run(dataDir, options))
+export const benchAccept = (options: AcceptOptions): Promise<BenchReport> =>
+  withFolder('accept', (dataDir) => run(dataDir, options))
 
 async function run(dataDir: string, { quick = false, profile }: AcceptOptions): Promise<BenchReport> {
   const config = join(dataDir, 'roost.yaml')
   await writeFile(config, 'capacity: {slots: 1}\n')
-  const service = await startService({ dataDir, nodeFlags: profileFlags(profile), env: { ROOST_PROCESS: 'on', ROOST_RATE_LIMIT: '100000000/60' }, flags: ['--config', config] })
+  const service = await startService({
+    dataDir,
+    nodeFlags: profileFlags(profile),
+    env: { ROOST_PROCESS: 'on', ROOST_RATE_LIMIT: '100000000/60' },
+    flags: ['--config', config]
+  })
   const bare = startChild<string>('bare-server')
   const load = startChild<PostsResult>('posts')
   try {
@@ -38,7 +44,15 @@ async function run(dataDir: string, { quick = false, profile }: AcceptOptions): 
     await occupy(service)
     const times = { warmUpMs: quick ? 500 : 1500, measureMs: quick ? 1500 : 5000 }
     const post = async (pid: number, port: number, headers: Record<string, string>): Promise<Round> => {
-      const request: PostsRequest = { port, headers, path: '/schedule', body: JSON.stringify(job), connections: 64, expectStatus: 202, ...times }
+      const request: PostsRequest = {
+        port,
+        headers,
+        path: '/schedule',
+        body: JSON.stringify(job),
+        connections: 64,
+        expectStatus: 202,
+        ...times
+      }
       const before = cpuSeconds(pid)
       const result = await load.ask(request)
       return { ...result, cpuMicrosecondsPerAnswer: ((cpuSeconds(pid) - before) * 1e6) / result.answers }
@@ -58,14 +72,26 @@ async function run(dataDir: string, { quick = false, profile }: AcceptOptions): 
     const of = (results: readonly Round[], field: keyof Round) => median(results.map((round) => round[field]))
     const [rate, bareRate] = [of(rounds.a, 'rate'), of(rounds.b, 'rate')]
     return {
-      name: 'accept', title: 'accept: POST /schedule',
+      name: 'accept',
+      title: 'accept: POST /schedule',
       method: `64 connections, each with one request at a time, against the service as it is started by default plus a rate limit that is not reached; every 202 is fsynced, and all ${accepted.toLocaleString('en')} of them were still there after kill -9 and a restart. Baseline: Fastify alone with the same body and response schemas, no storage. Medians of ${rounds.a.length} alternating rounds.`,
       figures: [
         { what: 'accepted', value: rate, baseline: bareRate, unit: 'jobs/s' },
         { what: 'ratio of the rates', value: rate / bareRate, unit: '', bar: 'accept.ratio' },
         { what: 'p50', value: of(rounds.a, 'p50Ms'), baseline: of(rounds.b, 'p50Ms'), unit: 'ms' },
-        { what: 'p99', value: of(rounds.a, 'p99Ms'), baseline: of(rounds.b, 'p99Ms'), unit: 'ms', bar: 'accept.p99Ms' },
-        { what: 'CPU of the server for each', value: of(rounds.a, 'cpuMicrosecondsPerAnswer'), baseline: of(rounds.b, 'cpuMicrosecondsPerAnswer'), unit: 'µs' }
+        {
+          what: 'p99',
+          value: of(rounds.a, 'p99Ms'),
+          baseline: of(rounds.b, 'p99Ms'),
+          unit: 'ms',
+          bar: 'accept.p99Ms'
+        },
+        {
+          what: 'CPU of the server for each',
+          value: of(rounds.a, 'cpuMicrosecondsPerAnswer'),
+          baseline: of(rounds.b, 'cpuMicrosecondsPerAnswer'),
+          unit: 'µs'
+        }
       ]
     }
   } finally {
@@ -77,7 +103,10 @@ async function run(dataDir: string, { quick = false, profile }: AcceptOptions): 
 async function occupy(service: Service): Promise<void> {
   const client = createClient(service)
   try {
-    const { id } = await client.submit({ task: { type: 'process', command: ['sleep', 'infinity'] }, timeoutSeconds: 86_400 })
+    const { id } = await client.submit({
+      task: { type: 'process', command: ['sleep', 'infinity'] },
+      timeoutSeconds: 86_400
+    })
     const { socket, closed } = client.openStream(id, 1, (frame) => {
       if (frame.type === 'status' && frame.state === 'running') socket.close()
     })

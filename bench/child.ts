@@ -40,7 +40,8 @@ export function answerParent<Message>(serve: (message: Message) => Promise<unkno
   process.on('message', (message) => {
     serve(message as Message).then(
       (result) => process.send?.({ result }),
-      (error: unknown) => process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+      (error: unknown) =>
+        process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
     )
   })
   process.on('disconnect', () => process.exit(0))

@@ -17,12 +17,23 @@ export function createClient(target: { url: string; token: string }, connections
   const authorization = { authorization: `Bearer ${target.token}` }
 
   /** Rejects where no answer came, with the connection's error. */
-  async function request(method: string, path: string, { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {}): Promise<Answer> {
+  async function request(
+    method: string,
+    path: string,
+    { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {}
+  ): Promise<Answer> {
     return await new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : JSON.stringify(body)
       const sent = httpRequest(`${target.url}${path}`, {
-        method, agent,
-        headers: { ...authorization, ...headers, ...(text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }) }
+        method,
+        agent,
+        headers: {
+          ...authorization,
+          ...headers,
+          ...(text === undefined
+            ? {}
+            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+        }
       })
       sent.on('error', reject)
       sent.on('response', (response) => {
@@ -31,7 +42,12 @@ export function createClient(target: { url: string; token: string }, connections
         response.on('error', reject)
         response.on('end', () => {
           const received = Buffer.concat(chunks).toString('utf8')
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, text: received, json: <T>() => JSON.parse(received) as T })
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            text: received,
+            json: <T>() => JSON.parse(received) as T
+          })
         })
       })
       sent.end(text)
@@ -39,23 +55,36 @@ export function createClient(target: { url: string; token: string }, connections
   }
 
   /** As `request`; any other status than `status` is an error that shows the answer. */
-  async function expect(status: number, method: string, path: string, options: Parameters<typeof request>[2] = {}): Promise<Answer> {
+  async function expect(
+    status: number,
+    method: string,
+    path: string,
+    options: Parameters<typeof request>[2] = {}
+  ): Promise<Answer> {
     const answer = await request(method, path, options)
-    if (answer.status !== status) throw new Error(`${method} ${path} answered ${answer.status}, not ${status}: ${answer.text}`)
+    if (answer.status !== status)
+      throw new Error(`${method} ${path} answered ${answer.status}, not ${status}: ${answer.text}`)
     return answer
   }
 
   return {
     request,
     expect,
-    submit: async (spec: object): Promise<Job> => (await expect(202, 'POST', '/schedule', { body: spec })).json<Job>(),
+    submit: async (spec: object): Promise<Job> =>
+      (await expect(202, 'POST', '/schedule', { body: spec })).json<Job>(),
     job: async (id: string): Promise<Job> => (await expect(200, 'GET', `/v1/jobs/${id}`)).json<Job>(),
 
     /** Every job there is, page by page. */
     async listJobs(): Promise<Job[]> {
       const jobs: Job[] = []
-      for (let cursor: string | null = ''; cursor !== null; ) {
-        const page: { items: Job[]; cursor: string | null } = (await expect(200, 'GET', `/v1/jobs?limit=1000${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`)).json()
+      for (let cursor: string | null = ''; cursor !== null;) {
+        const page: { items: Job[]; cursor: string | null } = (
+          await expect(
+            200,
+            'GET',
+            `/v1/jobs?limit=1000${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`
+          )
+        ).json()
         jobs.push(...page.items)
         cursor = page.cursor
       }
@@ -63,8 +92,16 @@ export function createClient(target: { url: string; token: string }, connections
     },
 
     /** Opens the stream of a job; each frame goes to `onFrame` as it comes. `closed` resolves with the close code. */
-    openStream(id: string, from: number, onFrame: (frame: Frame) => void): { socket: WebSocket; closed: Promise<number> } {
-      const socket = new WebSocket(`${target.url.replace('http', 'ws')}/stream/${id}?from=${from}`, ['roost.stream.v1'], { headers: authorization, perMessageDeflate: false })
+    openStream(
+      id: string,
+      from: number,
+      onFrame: (frame: Frame) => void
+    ): { socket: WebSocket; closed: Promise<number> } {
+      const socket = new WebSocket(
+        `${target.url.replace('http', 'ws')}/stream/${id}?from=${from}`,
+        ['roost.stream.v1'],
+        { headers: authorization, perMessageDeflate: false }
+      )
       socket.on('message', (message: Buffer) => onFrame(JSON.parse(message.toString('utf8')) as Frame))
       // What goes wrong is told by the close code; a connection that never was gives 1006.
       socket.on('error', () => {})
@@ -76,10 +113,14 @@ export function createClient(target: { url: string; token: string }, connections
     async readEvents(id: string, from: number): Promise<LoggedFrame[]> {
       const frames: LoggedFrame[] = []
       await new Promise<void>((resolve, reject) => {
-        const sent = httpRequest(`${target.url}/v1/jobs/${id}/events?from=${from}`, { agent, headers: authorization })
+        const sent = httpRequest(`${target.url}/v1/jobs/${id}/events?from=${from}`, {
+          agent,
+          headers: authorization
+        })
         sent.on('error', reject)
         sent.on('response', (response) => {
-          if (response.statusCode !== 200) reject(new Error(`The events of ${id} answered ${response.statusCode}`))
+          if (response.statusCode !== 200)
+            reject(new Error(`The events of ${id} answered ${response.statusCode}`))
           response.on('error', reject)
           const lines = createInterface({ input: response })
           lines.on('line', (line) => {

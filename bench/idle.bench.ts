@@ -15,35 +15,58 @@ const settleMs = 5_000
 export async function benchIdle({ quick = false } = {}): Promise<BenchReport> {
   const rounds = quick ? 3 : 7
   await startRoost(false) // Warm the disk's cache.
-  const starts = await alternate(rounds, (round) => startRoost(round >= rounds - 3 && !quick), (round) => startBare(round >= rounds - 3 && !quick))
+  const starts = await alternate(
+    rounds,
+    (round) => startRoost(round >= rounds - 3 && !quick),
+    (round) => startBare(round >= rounds - 3 && !quick)
+  )
   const readyMs = (results: readonly Start[]) => median(results.map((start) => start.readyMs))
   const rss = (results: readonly Start[]) => median(results.map((start) => start.rss)) / MiB
   const last = (results: readonly Start[]) => results.slice(quick ? 0 : -3)
   return {
-    name: 'idle', title: 'idle: start and memory',
+    name: 'idle',
+    title: 'idle: start and memory',
     method: `From the exec of Node to the ready line, with a new data directory each time (the first start makes a token and the database), median of ${rounds} after one to warm up; memory is VmRSS ${quick ? 'at once' : '5 s after ready, median of the last three'}. Baseline: Fastify with the two schemas of POST /schedule, measured alike.`,
     figures: [
-      { what: 'exec to ready', value: readyMs(starts.a), baseline: readyMs(starts.b), unit: 'ms', bar: 'idle.readyMs' },
-      { what: 'RSS', value: rss(last(starts.a)), baseline: rss(last(starts.b)), unit: 'MiB', bar: 'idle.rssMiB' }
+      {
+        what: 'exec to ready',
+        value: readyMs(starts.a),
+        baseline: readyMs(starts.b),
+        unit: 'ms',
+        bar: 'idle.readyMs'
+      },
+      {
+        what: 'RSS',
+        value: rss(last(starts.a)),
+        baseline: rss(last(starts.b)),
+        unit: 'MiB',
+        bar: 'idle.rssMiB'
+      }
     ]
   }
 }
 
-interface Start { readyMs: number; rss: number }
+interface Start {
+  readyMs: number
+  rss: number
+}
 
-const startRoost = (settle: boolean): Promise<Start> => withFolder('idle', async (dataDir) => {
-  const service = await startService({ dataDir })
-  try {
-    if (settle) await pause(settleMs)
-    return { readyMs: service.readyMs, rss: rssBytes(service.pid) }
-  } finally {
-    await service.end()
-  }
-})
+const startRoost = (settle: boolean): Promise<Start> =>
+  withFolder('idle', async (dataDir) => {
+    const service = await startService({ dataDir })
+    try {
+      if (settle) await pause(settleMs)
+      return { readyMs: service.readyMs, rss: rssBytes(service.pid) }
+    } finally {
+      await service.end()
+    }
+  })
 
 async function startBare(settle: boolean): Promise<Start> {
   const startedAt = performance.now()
-  const child = spawn(process.execPath, [fileURLToPath(new URL('load/bare-server.ts', import.meta.url))], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [fileURLToPath(new URL('load/bare-server.ts', import.meta.url))], {
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   const exited = once(child, 'exit')
   await once(createInterface({ input: child.stdout }), 'line')
   const readyMs = performance.now() - startedAt

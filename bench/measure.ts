@@ -13,7 +13,11 @@ export function quantile(values: readonly number[], q: number): number {
 export const median = (values: readonly number[]): number => quantile(values, 0.5)
 
 /** Runs A, B, A, B, … so that a machine that gets slower or busier meanwhile does so for both. */
-export async function alternate<A, B>(rounds: number, a: (round: number) => Promise<A>, b: (round: number) => Promise<B>): Promise<{ a: A[]; b: B[] }> {
+export async function alternate<A, B>(
+  rounds: number,
+  a: (round: number) => Promise<A>,
+  b: (round: number) => Promise<B>
+): Promise<{ a: A[]; b: B[] }> {
   const results: { a: A[]; b: B[] } = { a: [], b: [] }
   for (let round = 0; round < rounds; round++) {
     results.a.push(await a(round))
@@ -49,7 +53,11 @@ export function cpuSeconds(pid: number): number {
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
 
 /** Polls until `read` gives a value that is not null. Rejects after `timeoutMs`, naming what was waited for. */
-export async function waitFor<T>(what: string, read: () => Promise<T | null>, { everyMs = 20, timeoutMs = 120_000 } = {}): Promise<T> {
+export async function waitFor<T>(
+  what: string,
+  read: () => Promise<T | null>,
+  { everyMs = 20, timeoutMs = 120_000 } = {}
+): Promise<T> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const value = await read()

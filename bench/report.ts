@@ -40,7 +40,8 @@ export function verdict(figure: Figure): boolean | null {
   return bar.side === 'at least' ? figure.value >= bar.limit : figure.value <= bar.limit
 }
 
-export const hasPassed = (report: BenchReport): boolean => report.figures.every((figure) => verdict(figure) !== false)
+export const hasPassed = (report: BenchReport): boolean =>
+  report.figures.every((figure) => verdict(figure) !== false)
 
 function show(value: number, unit: string): string {
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 3
@@ -53,16 +54,24 @@ export function toTable(report: BenchReport): string {
     const bar = figure.bar === undefined ? undefined : bars[figure.bar]
     const passed = verdict(figure)
     return [
-      figure.what, show(figure.value, figure.unit), figure.baseline === undefined ? '' : show(figure.baseline, figure.unit),
+      figure.what,
+      show(figure.value, figure.unit),
+      figure.baseline === undefined ? '' : show(figure.baseline, figure.unit),
       figure.baseline === undefined ? '' : show(figure.value / figure.baseline, ''),
-      bar === undefined ? '' : `${bar.side} ${show(bar.limit, figure.unit)}`, passed === null ? '' : passed ? 'pass' : '**FAIL**'
+      bar === undefined ? '' : `${bar.side} ${show(bar.limit, figure.unit)}`,
+      passed === null ? '' : passed ? 'pass' : '**FAIL**'
     ]
   })
   const table = [['figure', 'Roost', 'baseline', 'ratio', 'bar', ''], ...rows]
-  const widths = (table[0] ?? []).map((_, column) => Math.max(3, ...table.map((row) => (row[column] ?? '').length)))
-  const line = (row: readonly string[]) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`
+  const widths = (table[0] ?? []).map((_, column) =>
+    Math.max(3, ...table.map((row) => (row[column] ?? '').length))
+  )
+  const line = (row: readonly string[]) =>
+    `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`
   const [head = [], ...body] = table
-  return [line(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...body.map(line)].join('\n')
+  return [line(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...body.map(line)].join(
+    '\n'
+  )
 }
 
 const preface = `# Measured
@@ -72,12 +81,20 @@ measured in the same run, in alternating rounds. The bars are those of bench/bas
 `
 
 /** Puts the report into its section of bench/RESULTS.md, in place of the one before. */
-export function writeSection(report: BenchReport, { command, machine, load, date }: { command: string; machine: string; load: string; date: string }): void {
+export function writeSection(
+  report: BenchReport,
+  { command, machine, load, date }: { command: string; machine: string; load: string; date: string }
+): void {
   const target = file('RESULTS.md')
   const text = existsSync(target) ? readFileSync(target, 'utf8') : preface
   const [start, end] = [`<!-- bench ${report.name} -->`, `<!-- end ${report.name} -->`]
   const section = `${start}\n## ${report.title}\n\n${report.method}\n\n${toTable(report)}\n\n\`${command}\` on ${date}; ${machine}; ${load}.\n${end}\n`
   const from = text.indexOf(start)
   const to = text.indexOf(end)
-  writeFileSync(target, from === -1 ? `${text.trimEnd()}\n\n${section}` : `${text.slice(0, from)}${section}${text.slice(to + end.length + 1)}`)
+  writeFileSync(
+    target,
+    from === -1
+      ? `${text.trimEnd()}\n\n${section}`
+      : `${text.slice(0, from)}${section}${text.slice(to + end.length + 1)}`
+  )
 }

@@ -23,8 +23,13 @@ const largeEvery = 10
 /** Copies real files (documentation of the installed packages, and some large sources) into `folder`. */
 export async function gatherInputs(folder: string, count: number): Promise<Input[]> {
   const documents = await sizesOf('**/{README,CHANGELOG,HISTORY,readme,changelog,History}*.md')
-  const large = (await sizesOf('{typescript/lib,better-sqlite3/deps/sqlite3,undici,prismjs,fast-check/lib}/**/*.{js,c,h,ts}')).filter(({ bytes }) => bytes > 1_000_000)
-  if (documents.length === 0 || large.length === 0) throw new Error(`No files to work on under ${packages}; run npm ci`)
+  const large = (
+    await sizesOf(
+      '{typescript/lib,better-sqlite3/deps/sqlite3,undici,prismjs,fast-check/lib}/**/*.{js,c,h,ts}'
+    )
+  ).filter(({ bytes }) => bytes > 1_000_000)
+  if (documents.length === 0 || large.length === 0)
+    throw new Error(`No files to work on under ${packages}; run npm ci`)
   await mkdir(folder)
   const inputs: Input[] = []
   const chosen = Array.from({ length: count }, (_, index) => {

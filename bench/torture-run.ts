@@ -43,34 +43,50 @@ const submitters = 8
 const readersAtOnce = 32
 /** A client that meets a service that is away tries again after this, twice as long each time, up to the longest. */
 const retryMs = { first: 10, longest: 160 }
-const backOff = (tries: number): Promise<void> => pause(Math.min(retryMs.longest, retryMs.first * 2 ** Math.min(tries - 1, 10)))
+const backOff = (tries: number): Promise<void> =>
+  pause(Math.min(retryMs.longest, retryMs.first * 2 ** Math.min(tries - 1, 10)))
 
 /** A batch of real jobs while the service is killed again and again; reads everything back and says what is wrong. */
-export const torture = (options: TortureOptions): Promise<TortureReport> => withFolder('torture', async (folder) => {
-  const { jobs: count, kills, onEvent = () => {} } = options
-  const inputs = await gatherInputs(join(folder, 'inputs'), count)
-  const journal = join(folder, 'journal')
-  const service = await startService({ dataDir: folder, env: { ROOST_PROCESS: 'on' } })
-  try {
-    const startedAt = performance.now()
-    const client = createClient(service, submitters)
-    const run = createRun(service, client, inputs, journal)
-    const trouble = makeTrouble(service, run, options)
-    await Promise.all([run.submitAll(), trouble.done, run.finished])
-    const seconds = (performance.now() - startedAt) / 1000
-    onEvent(`${count} jobs have finished after ${seconds.toFixed(1)} s and ${kills} kills; reading everything back`)
-    const jobs = await client.listJobs()
-    const faults = [...run.faults, ...(await check(client, jobs, inputs, run.live, journal))]
-    client.close()
-    const ranThroughKill = jobs.filter(({ startedAt: from, finishedAt: to }) => trouble.killedAt.some((at) => from !== null && Date.parse(from) < at && to !== null && Date.parse(to) > at))
-    return {
-      jobs: count, kills, faults, frames: [...run.live.values()].reduce((sum, { frames }) => sum + frames.length, 0), ranThroughKill: ranThroughKill.length,
-      resubmits: run.counts.resubmits, replayed: run.counts.replayed, resumes: run.counts.resumes, restartMs: trouble.restartMs, seconds
+export const torture = (options: TortureOptions): Promise<TortureReport> =>
+  withFolder('torture', async (folder) => {
+    const { jobs: count, kills, onEvent = () => {} } = options
+    const inputs = await gatherInputs(join(folder, 'inputs'), count)
+    const journal = join(folder, 'journal')
+    const service = await startService({ dataDir: folder, env: { ROOST_PROCESS: 'on' } })
+    try {
+      const startedAt = performance.now()
+      const client = createClient(service, submitters)
+      const run = createRun(service, client, inputs, journal)
+      const trouble = makeTrouble(service, run, options)
+      await Promise.all([run.submitAll(), trouble.done, run.finished])
+      const seconds = (performance.now() - startedAt) / 1000
+      onEvent(
+        `${count} jobs have finished after ${seconds.toFixed(1)} s and ${kills} kills; reading everything back`
+      )
+      const jobs = await client.listJobs()
+      const faults = [...run.faults, ...(await check(client, jobs, inputs, run.live, journal))]
+      client.close()
+      const ranThroughKill = jobs.filter(({ startedAt: from, finishedAt: to }) =>
+        trouble.killedAt.some(
+          (at) => from !== null && Date.parse(from) < at && to !== null && Date.parse(to) > at
+        )
+      )
+      return {
+        jobs: count,
+        kills,
+        faults,
+        frames: [...run.live.values()].reduce((sum, { frames }) => sum + frames.length, 0),
+        ranThroughKill: ranThroughKill.length,
+        resubmits: run.counts.resubmits,
+        replayed: run.counts.replayed,
+        resumes: run.counts.resumes,
+        restartMs: trouble.restartMs,
+        seconds
+      }
+    } finally {
+      await service.end()
     }
-  } finally {
-    await service.end()
-  }
-})
+  })
 
 /** The same for every try: key and body. */
 function toRequest(index: number, input: Input, journal: string) {
@@ -79,14 +95,21 @@ function toRequest(index: number, input: Input, journal: string) {
     body: {
       name: `file-${index}`,
       // A line of an id is one write, and the shell opens the journal to append.
-      task: { type: 'process', command: ['sh', '-c', `echo "$ROOST_JOB_ID" >>"$2"; ${work}`, 'torture', input.file, journal] },
+      task: {
+        type: 'process',
+        command: ['sh', '-c', `echo "$ROOST_JOB_ID" >>"$2"; ${work}`, 'torture', input.file, journal]
+      },
       retry: { maxAttempts: 1 }
     }
   }
 }
 
 /** What was seen live of a job, across all breaks. */
-interface Live { id: string; input: Input; frames: LoggedFrame[] }
+interface Live {
+  id: string
+  input: Input
+  frames: LoggedFrame[]
+}
 
 type Happening = 'sent' | 'accepted' | 'started' | 'printed' | 'finished'
 
@@ -115,7 +138,9 @@ function createRun(service: Service, client: Client, inputs: readonly Input[], j
 
   /** Resolves when `what` has happened so often. */
   const reached = (what: Happening, count: number): Promise<void> =>
-    tallies[what] >= count ? Promise.resolve() : new Promise((resolve) => waiting.add({ what, count, resolve }))
+    tallies[what] >= count
+      ? Promise.resolve()
+      : new Promise((resolve) => waiting.add({ what, count, resolve }))
 
   async function submitAll(): Promise<void> {
     let next = 0
@@ -135,7 +160,9 @@ function createRun(service: Service, client: Client, inputs: readonly Input[], j
     for (let tries = 0; ; tries++) {
       if (tries === 1) counts.resubmits++
       if (tries > 0) await backOff(tries)
-      const answering = client.request('POST', '/schedule', toRequest(index, input, journal)).catch(() => null)
+      const answering = client
+        .request('POST', '/schedule', toRequest(index, input, journal))
+        .catch(() => null)
       if (tries === 0) note('sent')
       const answer = await answering
       if (answer === null || answer.status === 503) continue
@@ -156,11 +183,12 @@ function createRun(service: Service, client: Client, inputs: readonly Input[], j
 
   /** Reads a job's stream live; where it breaks, goes on behind the last frame. */
   async function follow(seen: Live): Promise<void> {
-    for (let tries = 0; ; ) {
+    for (let tries = 0; ;) {
       let lastSeq = seen.frames.length
       const { socket, closed } = client.openStream(seen.id, lastSeq + 1, (frame) => {
         if (frame.type === 'heartbeat') return
-        if (frame.seq !== ++lastSeq) faults.push(`${seen.id}: frame ${frame.seq} came where ${lastSeq} was due`)
+        if (frame.seq !== ++lastSeq)
+          faults.push(`${seen.id}: frame ${frame.seq} came where ${lastSeq} was due`)
         seen.frames.push(frame)
         if (frame.type === 'status' && frame.state === 'running') note('started')
         if (frame.type === 'log') note('printed')
@@ -189,7 +217,11 @@ type Run = ReturnType<typeof createRun>
  * The kills: each a few milliseconds after an event of the run (a submit is on its way, a job is accepted, started, has
  * printed, has finished), so that no two meet the service at the same work. `done` resolves after the last one.
  */
-function makeTrouble(service: Service, run: Run, { jobs, kills, suspendMs, onEvent = () => {} }: TortureOptions) {
+function makeTrouble(
+  service: Service,
+  run: Run,
+  { jobs, kills, suspendMs, onEvent = () => {} }: TortureOptions
+) {
   const restartMs: number[] = []
   /** Wall time, ms since the epoch. */
   const killedAt: number[] = []
@@ -243,9 +275,16 @@ export async function suspend(service: Service, ms: number): Promise<void> {
 }
 
 /** Reads everything back from the service that is there now. */
-async function check(client: Client, listed: readonly Job[], inputs: readonly Input[], live: ReadonlyMap<string, Live>, journal: string): Promise<string[]> {
+async function check(
+  client: Client,
+  listed: readonly Job[],
+  inputs: readonly Input[],
+  live: ReadonlyMap<string, Live>,
+  journal: string
+): Promise<string[]> {
   const faults: string[] = []
-  if (listed.length !== inputs.length) faults.push(`${listed.length} jobs are listed, ${inputs.length} were submitted`)
+  if (listed.length !== inputs.length)
+    faults.push(`${listed.length} jobs are listed, ${inputs.length} were submitted`)
   const names = new Set(listed.map(({ name }) => name))
   for (const index of inputs.keys()) if (!names.has(`file-${index}`)) faults.push(`file-${index} has no job`)
 
@@ -261,8 +300,10 @@ async function check(client: Client, listed: readonly Job[], inputs: readonly In
   for (const [index, input] of inputs.entries()) {
     const answer = await client.request('POST', '/schedule', toRequest(index, input, journal))
     const job = listed.find(({ name }) => name === `file-${index}`)
-    if (answer.status !== 202 || answer.headers['idempotency-replayed'] !== 'true') faults.push(`file-${index}: its key was forgotten (${answer.status})`)
-    else if (answer.json<Job>().id !== job?.id) faults.push(`file-${index}: its key leads to job ${answer.json<Job>().id} instead of ${job?.id}`)
+    if (answer.status !== 202 || answer.headers['idempotency-replayed'] !== 'true')
+      faults.push(`file-${index}: its key was forgotten (${answer.status})`)
+    else if (answer.json<Job>().id !== job?.id)
+      faults.push(`file-${index}: its key leads to job ${answer.json<Job>().id} instead of ${job?.id}`)
   }
 
   const jobs = [...listed]
@@ -271,7 +312,12 @@ async function check(client: Client, listed: readonly Job[], inputs: readonly In
       for (let job = jobs.pop(); job !== undefined; job = jobs.pop()) {
         const seen = live.get(job.id)
         if (seen === undefined) faults.push(`${job.id}: nobody was told that it was accepted`)
-        else faults.push(...(await checkJob(client, job, seen, jobs.length % 2 === 0)).map((fault) => `${job?.id}: ${fault}`))
+        else
+          faults.push(
+            ...(await checkJob(client, job, seen, jobs.length % 2 === 0)).map(
+              (fault) => `${job?.id}: ${fault}`
+            )
+          )
         if (!written.has(job.id)) faults.push(`${job.id}: it left no line in the journal`)
       }
     })
@@ -285,17 +331,28 @@ async function checkJob(client: Client, job: Job, seen: Live, bySocket: boolean)
   if (job.attempts.length !== 1) faults.push(`it took ${job.attempts.length} attempts`)
   const frames: LoggedFrame[] = []
   if (bySocket) {
-    const code = await client.openStream(job.id, 1, (frame) => void (frame.type === 'heartbeat' || frames.push(frame))).closed
+    const code = await client.openStream(
+      job.id,
+      1,
+      (frame) => void (frame.type === 'heartbeat' || frames.push(frame))
+    ).closed
     if (code !== 1000) faults.push(`its replay closed with ${code}`)
   } else {
     frames.push(...(await client.readEvents(job.id, 1)))
   }
   const hole = frames.findIndex((frame, index) => frame.seq !== index + 1)
   if (hole !== -1) faults.push(`its replay has frame ${frames[hole]?.seq} where ${hole + 1} was due`)
-  if (frames.length !== job.lastSeq) faults.push(`its replay has ${frames.length} frames, lastSeq is ${job.lastSeq}`)
-  if (JSON.stringify(frames) !== JSON.stringify(seen.frames)) faults.push(`its replay is not what was seen live (${frames.length} and ${seen.frames.length} frames)`)
+  if (frames.length !== job.lastSeq)
+    faults.push(`its replay has ${frames.length} frames, lastSeq is ${job.lastSeq}`)
+  if (JSON.stringify(frames) !== JSON.stringify(seen.frames))
+    faults.push(`its replay is not what was seen live (${frames.length} and ${seen.frames.length} frames)`)
   if (frames.at(-1)?.type !== 'result') faults.push(`its last frame is ${JSON.stringify(frames.at(-1))}`)
-  const printed = frames.map((frame) => (frame.type === 'log' && frame.stream === 'stdout' ? frame.text : '')).join('')
-  if (printed !== seen.input.expected) faults.push(`it printed ${JSON.stringify(printed)}, the work done directly prints ${JSON.stringify(seen.input.expected)}`)
+  const printed = frames
+    .map((frame) => (frame.type === 'log' && frame.stream === 'stdout' ? frame.text : ''))
+    .join('')
+  if (printed !== seen.input.expected)
+    faults.push(
+      `it printed ${JSON.stringify(printed)}, the work done directly prints ${JSON.stringify(seen.input.expected)}`
+    )
   return faults
 }

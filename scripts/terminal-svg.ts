@@ -1,13 +1,28 @@
 // A small terminal: what a recording of the command needs, and its picture as an animated SVG.
 
 /** A stretch of a line in one style. */
-export interface Run { column: number; text: string; style: string }
+export interface Run {
+  column: number
+  text: string
+  style: string
+}
 export type Line = Run[]
 /** What was on the screen from `at` (ms) on. */
-export interface Shot { at: number; lines: Line[] }
-export interface Recording { title: string; rows: number; columns: number; shots: Shot[] }
+export interface Shot {
+  at: number
+  lines: Line[]
+}
+export interface Recording {
+  title: string
+  rows: number
+  columns: number
+  shots: Shot[]
+}
 
-interface Cell { character: string; style: string }
+interface Cell {
+  character: string
+  style: string
+}
 
 /** Understands line ends, backspace, clearing of lines, colours; that is all that the command uses. */
 export function createScreen(columns: number, rows: number) {
@@ -96,7 +111,9 @@ export function toSvg(recordings: readonly Recording[]): string {
     parts.push(
       `<rect y="${top}" width="${width}" height="${height}" rx="8" fill="#16181d"/>`,
       `<text class="dim" x="${padding}" y="${top + 18}">${escape(title)}</text>`,
-      ...Array.from({ length: rows }, (_, row) => lineOverTime(row, y + (row + 1) * lineHeight, shots, end)).flat()
+      ...Array.from({ length: rows }, (_, row) =>
+        lineOverTime(row, y + (row + 1) * lineHeight, shots, end)
+      ).flat()
     )
     top += height + gap
   }
@@ -120,11 +137,16 @@ function lineOverTime(row: number, y: number, shots: readonly Shot[], end: numbe
     if (last !== undefined) last.to = at
     spans.push({ from: at, to: end + restMs, svg })
   }
-  return spans.filter(({ svg }) => svg !== '').map(({ from, to, svg }) => {
-    // What is there at the end is also there where nothing moves.
-    if (to > end) return from === 0 ? svg : `<g><set attributeName="visibility" to="hidden" begin="loop.begin" dur="${seconds(from)}"/>${svg}</g>`
-    return `<g visibility="hidden"><set attributeName="visibility" to="visible" begin="loop.begin+${seconds(from)}" dur="${seconds(to - from)}"/>${svg}</g>`
-  })
+  return spans
+    .filter(({ svg }) => svg !== '')
+    .map(({ from, to, svg }) => {
+      // What is there at the end is also there where nothing moves.
+      if (to > end)
+        return from === 0
+          ? svg
+          : `<g><set attributeName="visibility" to="hidden" begin="loop.begin" dur="${seconds(from)}"/>${svg}</g>`
+      return `<g visibility="hidden"><set attributeName="visibility" to="visible" begin="loop.begin+${seconds(from)}" dur="${seconds(to - from)}"/>${svg}</g>`
+    })
 }
 
 function runText({ column, text, style }: Run, y: number): string {
@@ -135,4 +157,5 @@ function runText({ column, text, style }: Run, y: number): string {
 
 const seconds = (ms: number): string => `${Math.round(ms) / 1000}s`
 
-const escape = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+const escape = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')

@@ -43,6 +43,8 @@ export function readHttp(config: Config, logTo: Writable | undefined): FastifyHt
 export function addHttpHooks(app: FastifyInstance): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
+    // Before the body is read: a path that is not there has no content type to complain of.
+    if (request.is404) refusePath(request.url.split('?', 1)[0]!, request.method)
   })
   app.addHook('onResponse', async (request, reply) => {
     const level = reply.statusCode >= 500 ? 'warn' : 'debug'
@@ -67,6 +69,8 @@ export function addHttpHooks(app: FastifyInstance): void {
   // 405 needs to know which methods a path has; the router tells only of one method at a time.
   const methodsByPath: { matches: RegExp; methods: Set<string> }[] = []
   app.addHook('onRoute', ({ url, method }) => {
+    // The CORS plugin's preflight for every path says nothing of what is there.
+    if (url === '*') return
     const pattern = new RegExp(
       `^${url
         .replaceAll(/[.+^$(){}|[\]\\]/g, '\\$&')
@@ -78,19 +82,19 @@ export function addHttpHooks(app: FastifyInstance): void {
     for (const name of [method].flat()) methods.add(name)
     if (known === undefined) methodsByPath.push({ matches: pattern, methods })
   })
-  app.setNotFoundHandler({ preHandler: [] }, (request) => {
-    const path = request.url.split('?', 1)[0]!
+
+  function refusePath(path: string, method: string): never {
     const allowed = new Set(
       methodsByPath.filter(({ matches }) => matches.test(path)).flatMap(({ methods }) => [...methods])
     )
-    if (allowed.size > 0 && !allowed.has(request.method)) {
+    if (allowed.size > 0 && !allowed.has(method)) {
       const list = [...allowed].sort().join(', ')
-      throw new RoostError('method-not-allowed', `${path} takes ${list}, not ${request.method}`, {
+      throw new RoostError('method-not-allowed', `${path} takes ${list}, not ${method}`, {
         headers: { allow: list }
       })
     }
     throw new RoostError('not-found', `There is nothing at ${path}; /docs shows what there is`)
-  })
+  }
 }
 
 function parseBody(text: string, done: (error: Error | null, body?: unknown) => void): void {

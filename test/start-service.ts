@@ -48,11 +48,17 @@ export interface Service {
   end(): Promise<void>
 }
 
-interface ReadyLine { ready: true; url: string; pid: number; tokenFile: string | null }
+interface ReadyLine {
+  ready: true
+  url: string
+  pid: number
+  tokenFile: string | null
+}
 
 /** Starts the real service as a child process and waits for its ready line. Rejects with what it said where it ends first. */
 export async function startService(options: ServiceOptions = {}): Promise<Service> {
-  const temporary = options.dataDir === undefined ? await mkdtemp(join(await realpath(tmpdir()), 'roost-')) : null
+  const temporary =
+    options.dataDir === undefined ? await mkdtemp(join(await realpath(tmpdir()), 'roost-')) : null
   const dataDir = options.dataDir === undefined ? `${temporary}` : await realpath(options.dataDir)
   const lines: string[] = []
   let child: ChildProcess | null = null
@@ -64,10 +70,23 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
 
   async function start(): Promise<void> {
     const startedAt = performance.now()
-    const started = spawn(process.execPath, [...launcherFlags, ...(options.nodeFlags ?? []), main, '--port', String(port), '--data-dir', dataDir, ...(options.flags ?? [])], {
-      env: { PATH, HOME, USER, LANG, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...options.env },
-      stdio: ['ignore', 'pipe', 'pipe']
-    })
+    const started = spawn(
+      process.execPath,
+      [
+        ...launcherFlags,
+        ...(options.nodeFlags ?? []),
+        main,
+        '--port',
+        String(port),
+        '--data-dir',
+        dataDir,
+        ...(options.flags ?? [])
+      ],
+      {
+        env: { PATH, HOME, USER, LANG, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...options.env },
+        stdio: ['ignore', 'pipe', 'pipe']
+      }
+    )
     child = started
     ended = new Promise((resolve) => {
       started.once('exit', () => resolve())
@@ -123,18 +142,33 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
   }
   const token = readToken()
   return {
-    token, dataDir, lines, kill, end,
-    get url() { return ready.url },
-    get port() { return port },
-    get pid() { return ready.pid },
-    get readyMs() { return readyMs },
+    token,
+    dataDir,
+    lines,
+    kill,
+    end,
+    get url() {
+      return ready.url
+    },
+    get port() {
+      return port
+    },
+    get pid() {
+      return ready.pid
+    },
+    get readyMs() {
+      return readyMs
+    },
     processes: () => processesOf(dataDir),
     restart: start
   }
 }
 
 /** As `startService`, ended with the test. */
-export async function startServiceFor(t: { teardown(end: () => unknown): void }, options: ServiceOptions = {}): Promise<Service> {
+export async function startServiceFor(
+  t: { teardown(end: () => unknown): void },
+  options: ServiceOptions = {}
+): Promise<Service> {
   const service = await startService(options)
   t.teardown(() => service.end())
   return service
@@ -162,9 +196,11 @@ export function processesOf(dataDir: string): number[] {
     }
   }
   const above = new Set<number>()
-  for (let pid: number | undefined = process.pid; pid !== undefined && pid > 0; pid = parents.get(pid)) above.add(pid)
+  for (let pid: number | undefined = process.pid; pid !== undefined && pid > 0; pid = parents.get(pid))
+    above.add(pid)
   const isFound = (pid: number): boolean => {
-    for (let at: number | undefined = pid; at !== undefined && at > 1 && !above.has(at); at = parents.get(at)) if (found.has(at)) return true
+    for (let at: number | undefined = pid; at !== undefined && at > 1 && !above.has(at); at = parents.get(at))
+      if (found.has(at)) return true
     return false
   }
   return [...parents.keys()].filter(isFound)

@@ -15,15 +15,32 @@ export async function listenBare(): Promise<string> {
   app.setValidatorCompiler(createValidatorCompiler())
   for (const schema of sharedSchemas) app.addSchema(schema)
   let count = 0
-  app.post('/schedule', { schema: { body: ref(JobSpec), response: { 202: ref(Job) } } }, async (request, reply) => {
-    const spec = request.body as JobSpec
-    const id = `job-${++count}`
-    const job: Job = {
-      id, tenant: 'default', name: spec.name ?? null, state: 'queued', reason: null, message: null, spec, node: null, attempts: [], placement: null,
-      result: null, createdAt: new Date().toISOString(), startedAt: null, finishedAt: null, lastSeq: 1
+  app.post(
+    '/schedule',
+    { schema: { body: ref(JobSpec), response: { 202: ref(Job) } } },
+    async (request, reply) => {
+      const spec = request.body as JobSpec
+      const id = `job-${++count}`
+      const job: Job = {
+        id,
+        tenant: 'default',
+        name: spec.name ?? null,
+        state: 'queued',
+        reason: null,
+        message: null,
+        spec,
+        node: null,
+        attempts: [],
+        placement: null,
+        result: null,
+        createdAt: new Date().toISOString(),
+        startedAt: null,
+        finishedAt: null,
+        lastSeq: 1
+      }
+      return reply.code(202).header('location', `/v1/jobs/${id}`).send(job)
     }
-    return reply.code(202).header('location', `/v1/jobs/${id}`).send(job)
-  })
+  )
   return await app.listen({ port: 0, host: '127.0.0.1' })
 }
 

@@ -6,7 +6,9 @@ import { longLog } from '../long-log.ts'
 
 /** The baseline of a replay: `ws` alone, sending the same frames out of memory, a page at a time as the socket drains. */
 async function listen({ frames }: { frames: number }): Promise<number> {
-  const log = longLog(frames).map(({ type, ...rest }, index) => Buffer.from(JSON.stringify({ type, seq: index + 1, ...rest })))
+  const log = longLog(frames).map(({ type, ...rest }, index) =>
+    Buffer.from(JSON.stringify({ type, seq: index + 1, ...rest }))
+  )
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false })
   server.on('connection', (socket) => void sendAll(socket, log))
   await once(server, 'listening')
@@ -19,7 +21,8 @@ async function sendAll(socket: WebSocket, log: readonly Buffer[]): Promise<void>
   for (let start = 0; start < log.length; start += pageFrames) {
     const page = log.slice(start, start + pageFrames)
     await new Promise<void>((resolve) => {
-      for (const [index, bytes] of page.entries()) socket.send(bytes, { binary: false }, index === page.length - 1 ? () => resolve() : undefined)
+      for (const [index, bytes] of page.entries())
+        socket.send(bytes, { binary: false }, index === page.length - 1 ? () => resolve() : undefined)
     })
   }
   socket.close(1000)

@@ -33,8 +33,20 @@ const zero = 48
  * Reads a stream over a WebSocket of its own making: no more than what a benchmark needs, so that a thousand readers fit
  * into half of a small machine, and so that a pause is one of the TCP socket.
  */
-export function readStream({ port, path, token, slow }: ReaderOptions): { opened: Promise<void>; done: Promise<Reading> } {
-  const reading: Reading = { frames: 0, lastSeq: 0, faults: 0, bytes: 0, checksum: 0, ended: false, closeCode: 0, pauses: 0 }
+export function readStream({ port, path, token, slow }: ReaderOptions): {
+  opened: Promise<void>
+  done: Promise<Reading>
+} {
+  const reading: Reading = {
+    frames: 0,
+    lastSeq: 0,
+    faults: 0,
+    bytes: 0,
+    checksum: 0,
+    ended: false,
+    closeCode: 0,
+    pauses: 0
+  }
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
   let resolveOpened: () => void = () => {}
   let rejectOpened: (error: Error) => void = () => {}
@@ -59,7 +71,8 @@ export function readStream({ port, path, token, slow }: ReaderOptions): { opened
       if (!upgraded) {
         const end = pending.indexOf('\r\n\r\n')
         if (end === -1) return
-        if (!pending.toString('latin1', 0, 12).endsWith(' 101')) return fail(new Error(pending.toString('utf8')))
+        if (!pending.toString('latin1', 0, 12).endsWith(' 101'))
+          return fail(new Error(pending.toString('utf8')))
         upgraded = true
         pending = pending.subarray(end + 4)
         resolveOpened()

@@ -83,12 +83,21 @@ async function run(request: PostsRequest): Promise<PostsResult> {
     }
   }
   return {
-    answers, rate: (latencies.length * 1000) / request.measureMs, p50Ms: quantile(latencies, 0.5), p99Ms: quantile(latencies, 0.99), maxMs: quantile(latencies, 1)
+    answers,
+    rate: (latencies.length * 1000) / request.measureMs,
+    p50Ms: quantile(latencies, 0.5),
+    p99Ms: quantile(latencies, 0.99),
+    maxMs: quantile(latencies, 1)
   }
 }
 
 function encode({ port, path, headers, body }: PostsRequest): Buffer {
-  const lines = [`POST ${path} HTTP/1.1`, `Host: 127.0.0.1:${port}`, 'Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`]
+  const lines = [
+    `POST ${path} HTTP/1.1`,
+    `Host: 127.0.0.1:${port}`,
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`
+  ]
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`)
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n${body}`)
 }
@@ -98,7 +107,8 @@ function lengthOf(received: Buffer): number | null {
   const end = received.indexOf(headEnd)
   if (end === -1) return null
   const at = received.indexOf(lengthName)
-  if (at === -1 || at > end) throw new Error(`An answer without Content-Length:\n${received.toString('utf8')}`)
+  if (at === -1 || at > end)
+    throw new Error(`An answer without Content-Length:\n${received.toString('utf8')}`)
   const from = at + lengthName.length
   return end + headEnd.length + Number(received.toString('latin1', from, received.indexOf('\r', from)))
 }

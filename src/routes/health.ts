@@ -106,12 +106,10 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
         { name: 'scheduler', ok: !draining, message: draining ? 'The node is draining' : null }
       ]
       const ready = checks.every(({ ok }) => ok)
-      return reply
-        .code(ready ? 200 : 503)
-        .send({
-          ready,
-          ...(request.query.verbose === undefined || request.query.verbose === false ? {} : { checks })
-        })
+      return reply.code(ready ? 200 : 503).send({
+        ready,
+        ...(request.query.verbose === undefined || request.query.verbose === false ? {} : { checks })
+      })
     }
   )
 }

@@ -149,7 +149,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           202: ref(Job),
           204: Type.Null({ description: 'Removed.' }),
-          ...problems(401, 403, 404, 409, 503)
+          ...problems(401, 403, 404, 409, 422, 503)
         }
       }
     },

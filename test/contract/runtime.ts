@@ -22,7 +22,10 @@ export interface Recorder {
   report: Report
   readonly observations: Observation[]
   /** The first observation, past or to come, that fits. */
-  until<T extends Observation['type']>(type: T, fits?: (observation: Extract<Observation, { type: T }>) => boolean): Promise<Extract<Observation, { type: T }>>
+  until<T extends Observation['type']>(
+    type: T,
+    fits?: (observation: Extract<Observation, { type: T }>) => boolean
+  ): Promise<Extract<Observation, { type: T }>>
   /** Output so far of an attempt. */
   text(name: string, stream?: 'stdout' | 'stderr'): string
   /** The cursor of the last stored observation. */
@@ -48,7 +51,10 @@ export function createRecorder(): Recorder {
     until(type, fits = () => true) {
       return new Promise((resolve) => {
         const check = () => {
-          const found = observations.find((o): o is Extract<Observation, { type: typeof type }> => o.type === type && fits(o as Extract<Observation, { type: typeof type }>))
+          const found = observations.find(
+            (o): o is Extract<Observation, { type: typeof type }> =>
+              o.type === type && fits(o as Extract<Observation, { type: typeof type }>)
+          )
           if (found === undefined) return
           waiters.delete(check)
           resolve(found)
@@ -58,11 +64,15 @@ export function createRecorder(): Recorder {
       })
     },
     text(name, stream = 'stdout') {
-      const chunks = observations.flatMap((o) => (o.type === 'output' && o.name === name && o.stream === stream ? [o.bytes] : []))
+      const chunks = observations.flatMap((o) =>
+        o.type === 'output' && o.name === name && o.stream === stream ? [o.bytes] : []
+      )
       return Buffer.concat(chunks).toString()
     },
     cursor(name) {
-      const last = observations.findLast((o) => o.name === name && (o.type === 'output' || o.type === 'truncated'))
+      const last = observations.findLast(
+        (o) => o.name === name && (o.type === 'output' || o.type === 'truncated')
+      )
       return last !== undefined && 'cursor' in last ? last.cursor : null
     },
     refuse(count) {
@@ -75,8 +85,20 @@ export function createRecorder(): Recorder {
 export function orderOf(task: Task, more: Partial<AttemptOrder> = {}): AttemptOrder {
   const jobId = randomUUID().replaceAll('-', '').slice(0, 26)
   return {
-    name: `roost-${jobId}-1`, jobId, attempt: 1, tenant: 'default', task, env: {}, resources: { cpu: 0.1, memoryBytes: 2 ** 26, gpu: 0 },
-    limits: { cpu: null, memoryBytes: null }, gpus: [], labels: {}, deadlineAt: null, logCapBytes: 2 ** 24, cursor: null, ...more
+    name: `roost-${jobId}-1`,
+    jobId,
+    attempt: 1,
+    tenant: 'default',
+    task,
+    env: {},
+    resources: { cpu: 0.1, memoryBytes: 2 ** 26, gpu: 0 },
+    limits: { cpu: null, memoryBytes: null },
+    gpus: [],
+    labels: {},
+    deadlineAt: null,
+    logCapBytes: 2 ** 24,
+    cursor: null,
+    ...more
   }
 }
 
@@ -106,7 +128,14 @@ export async function runtimeContract(t: Test, { create, tasks }: RuntimeSubject
     const order = orderOf(tasks.hello)
     await runtime.start(order)
     const exited = await recorder.until('exited')
-    t.match(exited, { name: order.name, jobId: order.jobId, attempt: 1, exitCode: 0, signal: null, cause: null })
+    t.match(exited, {
+      name: order.name,
+      jobId: order.jobId,
+      attempt: 1,
+      exitCode: 0,
+      signal: null,
+      cause: null
+    })
     t.equal(recorder.text(order.name), 'hello\n')
     t.equal(recorder.observations[0]?.type, 'started')
     t.equal(recorder.observations.at(-1)?.type, 'exited', 'the end comes after all output')
@@ -138,10 +167,15 @@ export async function runtimeContract(t: Test, { create, tasks }: RuntimeSubject
     const order = orderOf(tasks.endless)
     await runtime.start(order)
     await recorder.until('output')
-    t.match(await runtime.list(), [{ name: order.name, jobId: order.jobId, attempt: 1, phase: 'Running', runtime: runtime.name }])
+    t.match(await runtime.list(), [
+      { name: order.name, jobId: order.jobId, attempt: 1, phase: 'Running', runtime: runtime.name }
+    ])
     await runtime.stop(order.name, 5)
     t.equal((await recorder.until('exited')).cause, 'stopped')
-    t.same((await runtime.list()).filter((pod) => pod.name === order.name), [])
+    t.same(
+      (await runtime.list()).filter((pod) => pod.name === order.name),
+      []
+    )
     await runtime.remove(order.name)
   })
 
@@ -151,7 +185,10 @@ export async function runtimeContract(t: Test, { create, tasks }: RuntimeSubject
     recorder.refuse(2)
     await runtime.start(order)
     await recorder.until('exited')
-    t.same(recorder.observations.map((o) => o.type), ['started', 'output', 'exited'])
+    t.same(
+      recorder.observations.map((o) => o.type),
+      ['started', 'output', 'exited']
+    )
     t.equal(recorder.text(order.name), 'hello\n')
     await runtime.remove(order.name)
   })
@@ -185,7 +222,11 @@ export async function runtimeContract(t: Test, { create, tasks }: RuntimeSubject
     await second.runtime.adopt({ ...order, cursor: first.recorder.cursor(order.name) })
     await second.runtime.stop(order.name, 5)
     t.equal((await second.recorder.until('exited')).cause, 'stopped')
-    t.equal(first.recorder.text(order.name) + second.recorder.text(order.name), 'ready\n', 'nothing is told twice')
+    t.equal(
+      first.recorder.text(order.name) + second.recorder.text(order.name),
+      'ready\n',
+      'nothing is told twice'
+    )
     await second.runtime.remove(order.name)
   })
 

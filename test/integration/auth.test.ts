@@ -128,6 +128,11 @@ await t.test('Host and Origin', async (t) => {
   t.equal(await status({ host: 'evil.example' }, '/livez'), 200, 'probes by any name pass')
   t.equal(await status({ host: 'localhost', origin: 'https://page.example' }), 200)
   t.equal(await status({ host: 'localhost', origin: 'http://localhost:7070' }), 200)
+  t.equal(
+    await status({ host: 'localhost' }, '/nowhere'),
+    404,
+    'the preflight of every path makes no path of it'
+  )
   for (const origin of ['https://evil.example', 'null', 'file://'])
     t.equal(await status({ host: 'localhost', origin }), 421, `${origin} may not`)
 })

@@ -15,11 +15,15 @@ await t.test('a laptop that sleeps while jobs run loses nothing', async (t) => {
   t.teardown(() => client.close())
   const journal = join(service.dataDir, 'journal')
   // Each counts on with its own breath, so that the sleep falls into the middle.
-  const script = 'echo "$ROOST_JOB_ID" >>"$1"; i=1; while [ $i -le 20 ]; do echo $i; sleep 0.05; i=$((i+1)); done'
+  const script =
+    'echo "$ROOST_JOB_ID" >>"$1"; i=1; while [ $i -le 20 ]; do echo $i; sleep 0.05; i=$((i+1)); done'
   const counted = Array.from({ length: 20 }, (_, index) => `${index + 1}\n`).join('')
   const followed = await Promise.all(
     Array.from({ length: 4 }, async () => {
-      const { id } = await client.submit({ task: { type: 'process', command: ['sh', '-c', script, 'count', journal] }, resources: { cpu: 0.1 } })
+      const { id } = await client.submit({
+        task: { type: 'process', command: ['sh', '-c', script, 'count', journal] },
+        resources: { cpu: 0.1 }
+      })
       const frames: LoggedFrame[] = []
       let resolvePrinted: () => void = () => {}
       const printed = new Promise<void>((resolve) => (resolvePrinted = resolve))
@@ -33,17 +37,28 @@ await t.test('a laptop that sleeps while jobs run loses nothing', async (t) => {
   )
   await Promise.all(followed.map(({ printed }) => printed))
   const processes = service.processes()
-  t.ok(processes.length > followed.length, `the service and its jobs are stopped (${processes.length} processes)`)
+  t.ok(
+    processes.length > followed.length,
+    `the service and its jobs are stopped (${processes.length} processes)`
+  )
   await suspend(service, standStillMs)
   for (const { frames } of followed) t.not(frames.at(-1)?.type, 'result', 'it was in the middle of its work')
 
   for (const { id, frames, closed } of followed) {
     t.equal(await closed, 1000, 'the open stream went on to its end')
-    t.same(frames.map(({ seq }) => seq), frames.map((_, index) => index + 1), 'without a hole')
+    t.same(
+      frames.map(({ seq }) => seq),
+      frames.map((_, index) => index + 1),
+      'without a hole'
+    )
     t.equal(frames.map((frame) => (frame.type === 'log' ? frame.text : '')).join(''), counted)
     const job = await client.job(id)
     t.match(job, { state: 'succeeded', attempts: [{ number: 1, state: 'succeeded' }] })
     t.same(await client.readEvents(id, 1), frames, 'a replay gives the same')
   }
-  t.same((await readFile(journal, 'utf8')).trim().split('\n').sort(), followed.map(({ id }) => id).sort(), 'each started once')
+  t.same(
+    (await readFile(journal, 'utf8')).trim().split('\n').sort(),
+    followed.map(({ id }) => id).sort(),
+    'each started once'
+  )
 })

@@ -26,18 +26,38 @@ function readAll(bytes: Uint8Array, arrivals: readonly number[], limit: number):
 }
 
 await t.test('any bytes, arriving anyhow, come out exactly', (t) => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 400 }), fc.array(fc.nat(40)), fc.integer({ min: 1, max: 64 }), (bytes, arrivals, limit) => {
-    const chunks = readAll(bytes, arrivals, limit)
-    return Buffer.concat(chunks).equals(bytes) && chunks.every((chunk) => chunk.length <= limit)
-  }), { numRuns: 500 })
+  fc.assert(
+    fc.property(
+      fc.uint8Array({ maxLength: 400 }),
+      fc.array(fc.nat(40)),
+      fc.integer({ min: 1, max: 64 }),
+      (bytes, arrivals, limit) => {
+        const chunks = readAll(bytes, arrivals, limit)
+        return Buffer.concat(chunks).equals(bytes) && chunks.every((chunk) => chunk.length <= limit)
+      }
+    ),
+    { numRuns: 500 }
+  )
   t.end()
 })
 
 await t.test('no chunk of valid text splits a character', (t) => {
-  fc.assert(fc.property(fc.string({ unit: 'grapheme', maxLength: 100 }), fc.array(fc.nat(20)), fc.integer({ min: 4, max: 64 }), (text, arrivals, limit) => {
-    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-    return readAll(Buffer.from(text), arrivals, limit).map((chunk) => decoder.decode(chunk)).join('') === text
-  }), { numRuns: 500 })
+  fc.assert(
+    fc.property(
+      fc.string({ unit: 'grapheme', maxLength: 100 }),
+      fc.array(fc.nat(20)),
+      fc.integer({ min: 4, max: 64 }),
+      (text, arrivals, limit) => {
+        const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+        return (
+          readAll(Buffer.from(text), arrivals, limit)
+            .map((chunk) => decoder.decode(chunk))
+            .join('') === text
+        )
+      }
+    ),
+    { numRuns: 500 }
+  )
   t.end()
 })
 
@@ -58,10 +78,13 @@ await t.test('a chunk as base64 fits a frame of 64 KiB', (t) => {
 
 await t.test('a cursor survives its stored form', (t) => {
   const size = fc.nat()
-  fc.assert(fc.property(size, size, size, size, (stdout, stderr, a, b) => {
-    const cursor = { stdout, stderr, dropped: { stdout: a, stderr: b } }
-    t.same(parseCursor(formatCursor(cursor)), cursor)
-  }), { numRuns: 50 })
+  fc.assert(
+    fc.property(size, size, size, size, (stdout, stderr, a, b) => {
+      const cursor = { stdout, stderr, dropped: { stdout: a, stderr: b } }
+      t.same(parseCursor(formatCursor(cursor)), cursor)
+    }),
+    { numRuns: 50 }
+  )
   t.same(parseCursor(null), { stdout: 0, stderr: 0, dropped: { stdout: 0, stderr: 0 } })
   t.throws(() => parseCursor('7'))
   t.end()

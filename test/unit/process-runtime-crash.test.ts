@@ -11,29 +11,59 @@ import { folderFor, openProcessRuntime } from '../fixtures/process-runtime.ts'
 holdOpen(t)
 const service = join(import.meta.dirname, '../fixtures/process-service.ts')
 const shimScript = join(import.meta.dirname, '../../plugins/runtimes/process/shim.sh')
-const sh = (script: string, more: Partial<AttemptOrder> = {}) => orderOf({ type: 'process', command: ['sh', '-c', script] }, more)
+const sh = (script: string, more: Partial<AttemptOrder> = {}) =>
+  orderOf({ type: 'process', command: ['sh', '-c', script] }, more)
 
 /** A real service process on `dataDir`; resolves once it says `word`. */
 function startService(t: Test, dataDir: string, order: AttemptOrder) {
-  const child = fork(service, [dataDir, join(dataDir, 'journal'), JSON.stringify(order)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = fork(service, [dataDir, join(dataDir, 'journal'), JSON.stringify(order)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+  })
   t.teardown(() => kill(child))
-  return { child, said: (word: string) => new Promise<void>((resolve) => { child.on('message', (message) => { if (message === word) resolve() }) }) }
+  return {
+    child,
+    said: (word: string) =>
+      new Promise<void>((resolve) => {
+        child.on('message', (message) => {
+          if (message === word) resolve()
+        })
+      })
+  }
 }
 
 async function kill(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
-  const gone = new Promise((resolve) => { child.once('exit', resolve) })
+  const gone = new Promise((resolve) => {
+    child.once('exit', resolve)
+  })
   child.kill('SIGKILL')
   await gone
 }
 
-type Entry = { type: string; stream?: string; bytes?: string; exitCode?: number; signal?: string; cause?: string; code?: string }
-const readJournal = (dataDir: string): Entry[] => readFileSync(join(dataDir, 'journal'), 'utf8').split('\n').slice(0, -1).map((line) => JSON.parse(line) as Entry)
-const outputOf = (entries: Entry[]): string => Buffer.concat(entries.filter((e) => e.type === 'output').map((e) => Buffer.from(e.bytes ?? '', 'base64'))).toString()
+type Entry = {
+  type: string
+  stream?: string
+  bytes?: string
+  exitCode?: number
+  signal?: string
+  cause?: string
+  code?: string
+}
+const readJournal = (dataDir: string): Entry[] =>
+  readFileSync(join(dataDir, 'journal'), 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Entry)
+const outputOf = (entries: Entry[]): string =>
+  Buffer.concat(
+    entries.filter((e) => e.type === 'output').map((e) => Buffer.from(e.bytes ?? '', 'base64'))
+  ).toString()
 
 await t.test('kill -9 of the service, three times: every byte once', async (t) => {
   const dataDir = folderFor(t)
-  const order = sh('i=0; while [ $i -lt 120 ]; do i=$((i+1)); echo "line $i of ünïcode"; sleep 0.01; done; exit 7')
+  const order = sh(
+    'i=0; while [ $i -lt 120 ]; do i=$((i+1)); echo "line $i of ünïcode"; sleep 0.01; done; exit 7'
+  )
   for (let kills = 0; kills < 3; kills++) {
     const { child, said } = startService(t, dataDir, order)
     await said('output')
@@ -90,7 +120,10 @@ await t.test('a deadline holds with no service alive', async (t) => {
 
 /** Looks until it is no more. */
 async function gone(isThere: () => boolean): Promise<void> {
-  while (isThere()) await new Promise((resolve) => { setTimeout(resolve, 20) })
+  while (isThere())
+    await new Promise((resolve) => {
+      setTimeout(resolve, 20)
+    })
 }
 
 await t.test('two shims for one attempt run it once', async (t) => {
@@ -100,9 +133,26 @@ await t.test('two shims for one attempt run it once', async (t) => {
   const order = sh(`echo ran >>'${proof}'; sleep 0.3`)
   await runtime.start(order)
   await recorder.until('started')
-  const second = spawn('sh', ['-s', '--', join(dataDir, 'shim'), join(dataDir, 'attempts'), join(dataDir, 'output'), openPipeDir(join(dataDir, 'shim')), '1', 'second'], { stdio: ['pipe', 'ignore', 'ignore'] })
-  second.stdin.end(`. '${shimScript}'\nslot\nattempt ${order.name} 1000 - / /dev/null -- -- /bin/sh -c "echo ran >>'${proof}'"\n`)
-  await new Promise((resolve) => { second.on('exit', resolve) })
+  const second = spawn(
+    'sh',
+    [
+      '-s',
+      '--',
+      join(dataDir, 'shim'),
+      join(dataDir, 'attempts'),
+      join(dataDir, 'output'),
+      openPipeDir(join(dataDir, 'shim')),
+      '1',
+      'second'
+    ],
+    { stdio: ['pipe', 'ignore', 'ignore'] }
+  )
+  second.stdin.end(
+    `. '${shimScript}'\nslot\nattempt ${order.name} 1000 - / /dev/null -- -- /bin/sh -c "echo ran >>'${proof}'"\n`
+  )
+  await new Promise((resolve) => {
+    second.on('exit', resolve)
+  })
   await recorder.until('exited')
   t.equal(readFileSync(proof, 'utf8'), 'ran\n')
 })
@@ -113,8 +163,12 @@ await t.test('an order that was cut off is no order', async (t) => {
   const order = `if :; then attempt a 1000 - / /dev/null -- -- /bin/sh -c 'echo ran >>${proof}' x; fi\n`
   for (const length of [60, order.length - 8, order.length - 4, order.length - 3, order.length - 1]) {
     const shell = spawn('sh', ['-s', '--', dataDir], { stdio: ['pipe', 'ignore', 'ignore'] })
-    shell.stdin.end(`attempt() { while [ "$1" != -- ]; do shift; done; shift 2; "$@"; }\n${order.slice(0, length)}`)
-    await new Promise((resolve) => { shell.on('exit', resolve) })
+    shell.stdin.end(
+      `attempt() { while [ "$1" != -- ]; do shift; done; shift 2; "$@"; }\n${order.slice(0, length)}`
+    )
+    await new Promise((resolve) => {
+      shell.on('exit', resolve)
+    })
     t.equal(existsSync(proof), length === order.length - 1, `cut to ${length} bytes`)
   }
 })
@@ -145,7 +199,10 @@ await t.test('an attempt of an earlier boot is lost, what it wrote is told', asy
   const state = join(dataDir, 'attempts', `${order.name}.state`)
   const { job, shim } = readFacts(join(dataDir, 'attempts', order.name))!
   t.teardown(() => signalGroup(job!, 'SIGKILL'))
-  writeFileSync(state, `shim 11111111-2222-3333-4444-555555555555 ${shim!.pid} ${shim!.start} 1000 -\njob ${job!.pid} ${job!.start}\n`)
+  writeFileSync(
+    state,
+    `shim 11111111-2222-3333-4444-555555555555 ${shim!.pid} ${shim!.start} 1000 -\njob ${job!.pid} ${job!.start}\n`
+  )
   const second = await openProcessRuntime(t, { dataDir })
   await second.runtime.adopt(order)
   t.match(await second.recorder.until('lost'), { code: 'node-rebooted' })
@@ -172,7 +229,10 @@ await t.test('the spawner may die: the next start has a new one', async (t) => {
   await recorder.until('output')
   // The watchdog names itself; its parent is the spawner.
   const watchdog = await new Promise<string>((resolve) => {
-    const look = () => (existsSync(join(dataDir, 'shim/watchdog')) ? resolve(readFileSync(join(dataDir, 'shim/watchdog'), 'utf8').split(' ')[0]!) : setTimeout(look, 10))
+    const look = () =>
+      existsSync(join(dataDir, 'shim/watchdog'))
+        ? resolve(readFileSync(join(dataDir, 'shim/watchdog'), 'utf8').split(' ')[0]!)
+        : setTimeout(look, 10)
     look()
   })
   process.kill(Number(readFileSync(`/proc/${watchdog}/stat`, 'utf8').split(' ')[3]), 'SIGKILL')

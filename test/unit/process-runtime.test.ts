@@ -11,10 +11,18 @@ holdOpen(t)
 await t.test('exit codes and signals are told apart', async (t) => {
   const { run } = await openProcessRuntime(t)
   for (const code of [0, 1, 127, 130, 137, 143, 255]) {
-    t.match((await run(`exit ${code}`)).last, { type: 'exited', exitCode: code, signal: null, cause: null }, `exit ${code}`)
+    t.match(
+      (await run(`exit ${code}`)).last,
+      { type: 'exited', exitCode: code, signal: null, cause: null },
+      `exit ${code}`
+    )
   }
   for (const signal of ['KILL', 'TERM', 'HUP', 'SEGV', 'USR1']) {
-    t.match((await run(`kill -${signal} $$`)).last, { type: 'exited', exitCode: null, signal: `SIG${signal}`, cause: null }, signal)
+    t.match(
+      (await run(`kill -${signal} $$`)).last,
+      { type: 'exited', exitCode: null, signal: `SIG${signal}`, cause: null },
+      signal
+    )
   }
 })
 
@@ -24,33 +32,64 @@ await t.test('a job gets an environment made from nothing', async (t) => {
   const { run, dataDir } = await openProcessRuntime(t, { baseEnv: { EXTRA: 'x' }, hasGpus: true })
   const env = { TOKEN: `it's "quoted"\n$(echo no)`, EMPTY: '', OPTIND: 'no number', TRACEPARENT: '00-1-2-01' }
   const { stdout, order } = await run({ command: ['env', '-0'] }, { env })
-  const seen = Object.fromEntries(stdout.split('\0').slice(0, -1).map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]))
+  const seen = Object.fromEntries(
+    stdout
+      .split('\0')
+      .slice(0, -1)
+      .map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)])
+  )
   const { PATH, HOME, USER, LOGNAME, PWD, ...others } = seen
   t.ok(PATH && HOME && USER && LOGNAME)
   t.equal(PWD, join(dataDir, 'attempts', order.name))
-  t.same(others, { ...env, EXTRA: 'x', LANG: 'C.UTF-8', TMPDIR: '/tmp', CUDA_VISIBLE_DEVICES: '', ROOST_JOB_ID: order.jobId, ROOST_ATTEMPT: '1' })
-  const files = readdirSync(dataDir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile() && !entry.name.endsWith('.stdout'))
+  t.same(others, {
+    ...env,
+    EXTRA: 'x',
+    LANG: 'C.UTF-8',
+    TMPDIR: '/tmp',
+    CUDA_VISIBLE_DEVICES: '',
+    ROOST_JOB_ID: order.jobId,
+    ROOST_ATTEMPT: '1'
+  })
+  const files = readdirSync(dataDir, { recursive: true, withFileTypes: true }).filter(
+    (entry) => entry.isFile() && !entry.name.endsWith('.stdout')
+  )
   t.ok(files.length > 0)
-  for (const file of files) t.notMatch(readFileSync(join(file.parentPath, file.name), 'utf8'), 'quoted', `${file.name} holds no secret`)
+  for (const file of files)
+    t.notMatch(
+      readFileSync(join(file.parentPath, file.name), 'utf8'),
+      'quoted',
+      `${file.name} holds no secret`
+    )
   t.match((await run('echo "$CUDA_VISIBLE_DEVICES"', { gpus: [0, 2] })).stdout, '0,2')
 })
 
 await t.test('any arguments and variables arrive as they are', async (t) => {
   const { run } = await openProcessRuntime(t)
-  const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 30 }), fc.constantFrom('', '-n', '--', "'", '"', '\\', '$x', '`x`', 'a\nb\n', '; fi', '€\u{1F600}'))
+  const text = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 30 }),
+    fc.constantFrom('', '-n', '--', "'", '"', '\\', '$x', '`x`', 'a\nb\n', '; fi', '€\u{1F600}')
+  )
   const clean = text.map((value) => Buffer.from(value.replaceAll('\0', ' ')).toString())
-  await fc.assert(fc.asyncProperty(fc.array(clean, { maxLength: 6 }), clean, async (args, value) => {
-    const { stdout } = await run({ command: ['sh', '-c', 'printf "%s\\0" "$VALUE" "$@"', 'sh', ...args] }, { env: { VALUE: value } })
-    t.same(stdout.split('\0').slice(0, -1), [value, ...args])
-  }), { numRuns: 25 })
+  await fc.assert(
+    fc.asyncProperty(fc.array(clean, { maxLength: 6 }), clean, async (args, value) => {
+      const { stdout } = await run(
+        { command: ['sh', '-c', 'printf "%s\\0" "$VALUE" "$@"', 'sh', ...args] },
+        { env: { VALUE: value } }
+      )
+      t.same(stdout.split('\0').slice(0, -1), [value, ...args])
+    }),
+    { numRuns: 25 }
+  )
 })
 
 await t.test('cwd and stdin', async (t) => {
   const { run } = await openProcessRuntime(t)
   const cwd = t.testdir({ 'a folder': { 'tool.sh': '#!/bin/sh\npwd\n' } })
   t.equal((await run({ command: ['pwd'], cwd: join(cwd, 'a folder') })).stdout, `${join(cwd, 'a folder')}\n`)
-  t.equal((await run({ command: ['sha256sum'], stdin: 'ünïcode\n'.repeat(20_000) })).stdout.slice(0, 64),
-    createHash('sha256').update('ünïcode\n'.repeat(20_000)).digest('hex'))
+  t.equal(
+    (await run({ command: ['sha256sum'], stdin: 'ünïcode\n'.repeat(20_000) })).stdout.slice(0, 64),
+    createHash('sha256').update('ünïcode\n'.repeat(20_000)).digest('hex')
+  )
   t.equal((await run('cat; echo end')).stdout, 'end\n', 'without stdin there is an empty one')
 })
 
@@ -61,7 +100,9 @@ await t.test('output of any bytes comes exactly, each stream for itself', async 
   writeFileSync(file, bytes)
   const { order } = await run(`cat '${file}'; cat '${file}' >&2`)
   for (const stream of ['stdout', 'stderr']) {
-    const chunks = recorder.observations.flatMap((o) => (o.type === 'output' && o.name === order.name && o.stream === stream ? [o.bytes] : []))
+    const chunks = recorder.observations.flatMap((o) =>
+      o.type === 'output' && o.name === order.name && o.stream === stream ? [o.bytes] : []
+    )
     t.ok(Buffer.concat(chunks).equals(bytes), stream)
     t.ok(chunks.every((chunk) => chunk.length <= 48 * 1024))
   }
@@ -84,7 +125,9 @@ await t.test('what cannot start says why and what would help', async (t) => {
     t.match(last, { type: 'start-failed', code, retriable: false }, code)
   }
   writeFileSync(join(dir, 'orphan'), '#!/no/such/interpreter\n', { mode: 0o755 })
-  t.match((await run({ command: [join(dir, 'orphan')] })).last, { type: 'start-failed', code: /command-not-found|not-executable/ })
+  t.match((await run({ command: [join(dir, 'orphan')] })).last, {
+    type: 'start-failed',
+    code: /command-not-found|not-executable/
+  })
   t.same(await runtime.list(), [])
 })
-
