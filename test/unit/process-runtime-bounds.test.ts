@@ -94,6 +94,21 @@ await t.test('stopping ends the whole process group: TERM, grace, KILL', async (
   t.equal(recorder.text(polite.name), 'hi\nbye\n')
 })
 
+await t.test('a stop may come before the start', async (t) => {
+  const { runtime, recorder } = await openProcessRuntime(t)
+  // The first has to wait for a shim, the second finds it idle and is stopped on the way.
+  for (const expected of [{ exitCode: null, signal: null }, {}, {}]) {
+    const order = orderOf({ type: 'process', command: ['sleep', '1000'] })
+    await runtime.start(order)
+    await runtime.stop(order.name, 5)
+    t.match(await recorder.until('exited', (o) => o.name === order.name), { ...expected, cause: 'stopped' })
+    await runtime.remove(order.name)
+    const next = orderOf({ type: 'process', command: ['true'] })
+    await runtime.start(next)
+    t.match(await recorder.until('exited', (o) => o.name === next.name), { exitCode: 0, cause: null })
+  }
+})
+
 await t.test('a stopped (SIGSTOP) job is not an ended one, and can be ended', async (t) => {
   const { runtime, recorder } = await openProcessRuntime(t)
   const order = orderOf({ type: 'process', command: ['sh', '-c', 'echo $$; exec sleep 1000'] })
@@ -162,11 +177,15 @@ await t.test('memory limits end a job as out of memory', async (t) => {
     )
     return
   }
-  const { last } = await run({ command: [process.execPath, '-e', 'Buffer.alloc(300e6, 1)'] }, { limits })
-  t.match(last, { type: 'exited', cause: 'out-of-memory' })
-  const { order, last: good } = await run('echo fine', { limits })
-  t.match(good, { exitCode: 0, cause: null })
-  await runtime.remove(order.name)
+  const greedy = await run({ command: [process.execPath, '-e', 'Buffer.alloc(300e6, 1)'] }, { limits })
+  t.match(greedy.last, { type: 'exited', cause: 'out-of-memory' })
+  const modest = await run('cat /proc/self/cgroup', { limits })
+  t.match(modest.last, { exitCode: 0, cause: null })
+  t.match(modest.stdout, modest.order.name)
+  // A daemon that left the session is still in the group.
+  const daemon = await run('setsid sleep 1000 & until [ "$(cut -d" " -f6 /proc/$!/stat)" = $! ]; do :; done; echo $!', { limits })
+  t.ok(isGone(Number(daemon.stdout)), 'and ends with it')
+  for (const { order } of [greedy, modest, daemon]) await runtime.remove(order.name)
 })
 
 await t.test(

@@ -47,9 +47,9 @@ export function openCgroups(proc = '/proc/self'): Cgroups {
 function trySplit(base: { cpu: string; memory: string }, reasons: string[]): Cgroups | null {
   const folders = { cpu: join(base.cpu, folderName), memory: join(base.memory, folderName) }
   try {
-    for (const folder of Object.values(folders)) {
-      mkdirSync(folder, { recursive: true })
-      const probe = join(folder, `probe-${process.pid}`)
+    // Only tried: a group that stays would keep the service's own group from being removed after it.
+    for (const folder of Object.values(base)) {
+      const probe = join(folder, `roost-probe-${process.pid}`)
       mkdirSync(probe)
       rmdirSync(probe)
     }
@@ -82,7 +82,12 @@ function trySplit(base: { cpu: string; memory: string }, reasons: string[]): Cgr
     },
     wasOutOfMemory: (name) => /^oom_kill [1-9]/m.test(tryRead(join(folders.memory, name, 'memory.oom_control'))),
     end: (name) => killAll(join(folders.memory, name, 'cgroup.procs')),
-    remove: (name) => both(name).map(tryRemove).every(Boolean)
+    remove(name) {
+      const isGone = both(name).map(tryRemove).every(Boolean)
+      // The last one takes the common folder along.
+      if (isGone) for (const folder of Object.values(folders)) tryRemove(folder)
+      return isGone
+    }
   }
 }
 

@@ -295,7 +295,12 @@ spawner() {
 }
 
 open_slot() {
-  env -i "PATH=$PATH" LC_ALL=C "$1" -s -- "$run" "$attempts" "$output" "$pipes" "$grace" "$2" <"$pipes/slots/$2/orders" >/dev/null 2>&1 &
+  (
+    orders=$pipes/slots/$2/orders
+    # Opened for reading alone it would wait for ever for a service that has died meanwhile.
+    exec 8<>"$orders" <"$orders" 8>&-
+    exec env -i "PATH=$PATH" LC_ALL=C "$1" -s -- "$run" "$attempts" "$output" "$pipes" "$grace" "$2"
+  ) >/dev/null 2>&1 &
 }
 
 # make_folders BATCH COUNT: so many at a time, as each exec costs as much as a job.

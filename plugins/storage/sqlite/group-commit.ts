@@ -6,6 +6,8 @@ import type { SqliteConnection } from './connection.ts'
 import { unavailable } from './faults.ts'
 
 /** More works than this wait for the next turn, so that a flood of writes leaves room for reads and sockets. */
+/** A slow disk must not make every answer slower still. */
+const longestRestMs = 2
 const largestGroup = 256
 /** How many groups go with savepoints from the start after a work has thrown: failures come in bursts. */
 const wariness = 32
@@ -56,6 +58,7 @@ export function createGroupCommit({
   let flushing: Promise<void> | null = null
   let closed = false
   let wary = 0
+  let restUntil = 0
 
   function write<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     if (closed) return Promise.reject(unavailable('The storage is closed: Roost is stopping'))
@@ -68,13 +71,18 @@ export function createGroupCommit({
 
   function schedule(): void {
     flushing ??= new Promise((resolve) => {
-      setImmediate(() => {
+      const whenRested = (): void => {
+        if (performance.now() < restUntil && !closed) {
+          setImmediate(whenRested)
+          return
+        }
         void flush().then(() => {
           flushing = null
           if (queue.length > 0) schedule()
           resolve()
         })
-      })
+      }
+      setImmediate(whenRested)
     })
   }
 
@@ -128,7 +136,7 @@ export function createGroupCommit({
       wary = wariness
       return null
     }
-    await finish(traces)
+    await finish(traces, group.length)
     return results
   }
 
@@ -142,7 +150,7 @@ export function createGroupCommit({
       if (!result.ok) connection.attempt(() => rollBackTo.run())
       connection.attempt(() => release.run())
     }
-    await finish(traces)
+    await finish(traces, group.length)
     return results
   }
 
@@ -165,9 +173,14 @@ export function createGroupCommit({
     connection.attempt(() => begin.run())
   }
 
-  async function finish(traces: Traces): Promise<void> {
+  async function finish(traces: Traces, works: number): Promise<void> {
     await chain(traces.records)
+    const began = performance.now()
     connection.attempt(() => commit.run())
+    const ended = performance.now()
+    // Under load the next group waits as long as this fsync took: groups grow, and the event loop, which an fsync
+    // holds up, keeps half of its time. A lone work is followed at once.
+    restUntil = works > 1 ? ended + Math.min(ended - began, longestRestMs) : 0
   }
 
   function rollBack(): void {
