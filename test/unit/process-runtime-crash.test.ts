@@ -1,5 +1,5 @@
 import { fork, spawn, type ChildProcess } from 'node:child_process'
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { isAlive, readFacts, signalGroup, startOf } from '../../plugins/runtimes/process/attempt-files.ts'
@@ -242,6 +242,23 @@ await t.test('the spawner may die: the next start has a new one', async (t) => {
   await Promise.all(many.map((o) => runtime.start(o)))
   await Promise.all(many.map((o) => recorder.until('exited', ({ name }) => name === o.name)))
   t.ok(many.every((o) => recorder.text(o.name) === 'x\n'))
+})
+
+await t.test('the pipes may be removed from outside: what runs goes on, what comes starts again', async (t) => {
+  const dataDir = folderFor(t)
+  const { runtime, recorder } = await openProcessRuntime(t, { dataDir })
+  const order = sh('echo one; sleep 1.5; echo two')
+  await runtime.start(order)
+  await recorder.until('output')
+  rmSync(openPipeDir(join(dataDir, 'shim')), { recursive: true })
+  t.match(await recorder.until('exited'), { exitCode: 0 })
+  t.equal(recorder.text(order.name), 'one\ntwo\n')
+  const next = [sh('echo three'), sh('sleep 0.2; echo three')]
+  for (const o of next) await runtime.start(o)
+  for (const o of next) {
+    t.match(await recorder.until('exited', ({ name }) => name === o.name), { exitCode: 0 })
+    t.equal(recorder.text(o.name), 'three\n')
+  }
 })
 
 await t.test('half a line of state is no line', (t) => {

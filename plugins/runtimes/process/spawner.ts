@@ -65,7 +65,8 @@ export function createSpawner({ runDir, attemptsDir, outputDir, pipeDir, shell, 
   let onPipes: (() => void) | null = null
   const removal = { batch: 0, names: [] as string[], waiters: [] as (() => void)[], next: new Map<string, () => void>() }
   let commands: Socket | null = null
-  let notes: Socket | null = null
+  const notes: Socket[] = []
+  let isRepairing = false
   let isClosed = false
   let slotCount = 0
   let turn = 0
@@ -114,7 +115,37 @@ export function createSpawner({ runDir, attemptsDir, outputDir, pipeDir, shell, 
       for (const line of lines) hear(line)
       dispatch()
     })
-    notes = socket
+    notes.push(socket)
+  }
+
+  function makeFolders(): void {
+    for (const folder of [folders.folder, pipes.folder, join(pipeDir, 'slots'), join(pipeDir, 'live'), join(runDir, 'deadlines')]) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
+    }
+  }
+
+  /**
+   * Memory may be cleared under us (systemd's RemoveIPC at a log-out). Shims at work hold what they need open; for new
+   * ones all is made again.
+   */
+  async function repair(): Promise<void> {
+    if (isRepairing || isClosed || existsSync(notifyFile)) return
+    isRepairing = true
+    try {
+      warn(`${pipeDir} was removed from outside and is made again`)
+      makeFolders()
+      await makePipe(shell, notifyFile)
+      if (isClosed) return
+      listen()
+      for (const slot of [...slots.values()].filter((s) => s.mark === null)) drop(slot)
+      pipes.ready = []
+      pipes.askedAt = null
+    } catch (error) {
+      warn(`${pipeDir} could not be made again: ${error instanceof Error ? error.message : String(error)}`)
+    } finally {
+      isRepairing = false
+      dispatch()
+    }
   }
 
   function hear(line: string): void {
@@ -163,6 +194,8 @@ export function createSpawner({ runDir, attemptsDir, outputDir, pipeDir, shell, 
 
   function dispatch(): void {
     if (isClosed) return
+    // Between its loss and its repair nothing starts.
+    if (isRepairing) return
     while (queue.length > 0 && idle.length > 0 && pipes.ready.length > 0 && folders.ready.length > 0) {
       const { name, prepare } = queue.shift()!
       const order = prepare((withFolder) => place(name, withFolder))
@@ -215,7 +248,7 @@ export function createSpawner({ runDir, attemptsDir, outputDir, pipeDir, shell, 
 
   return {
     async open() {
-      for (const folder of [folders.folder, pipes.folder, join(pipeDir, 'slots'), join(pipeDir, 'live'), join(runDir, 'deadlines')]) mkdirSync(folder, { recursive: true, mode: 0o700 })
+      makeFolders()
       // What an earlier service left; its spawner may still be at work, so the folders themselves stay.
       for (const folder of [folders.folder, pipes.folder, join(pipeDir, 'slots')]) {
         for (const entry of readdirSync(folder)) rmSync(join(folder, entry), { recursive: true, force: true })
@@ -266,6 +299,7 @@ export function createSpawner({ runDir, attemptsDir, outputDir, pipeDir, shell, 
       })
     },
     findOrphans() {
+      void repair()
       const names: string[] = []
       // A part of them each time, as a look costs some 30 us.
       turn = (turn + 1) % 8
@@ -284,7 +318,7 @@ export function createSpawner({ runDir, attemptsDir, outputDir, pipeDir, shell, 
       isClosed = true
       for (const resolve of [...removal.waiters, ...removal.next.values()]) resolve()
       commands?.end()
-      notes?.destroy()
+      for (const socket of notes) socket.destroy()
       for (const slot of slots.values()) slot.orders.destroy()
       // Memory is given back once no attempt has pipes in it.
       try {
