@@ -109,14 +109,17 @@ show "./roost plan --gpu 1 -- python train.py"
   await photograph()
 } finally {
   if (isUp()) process.kill(service().pid, 'SIGTERM')
-  await Promise.all(children.map((child) => (child.exitCode === null ? once(child, 'exit') : null)))
+  await Promise.all(children.filter(({ exitCode }) => exitCode === null).map((child) => once(child, 'exit')))
   rmSync(home, { recursive: true, force: true })
 }
 
 /** /docs as a browser shows it. */
 async function photograph(): Promise<void> {
   const chromium = process.env['CHROMIUM'] ?? process.env['ROOST_KIT_CHROMIUM']
-  if (chromium === undefined) return void console.log('docs.png stays as it is: name a Chromium in CHROMIUM')
+  if (chromium === undefined) {
+    console.log('docs.png stays as it is: name a Chromium in CHROMIUM')
+    return
+  }
   const file = join(root, 'docs/pictures/docs.png')
   const { status } = spawnSync(
     chromium,

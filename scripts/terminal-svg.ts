@@ -24,6 +24,10 @@ interface Cell {
   style: string
 }
 
+const esc = '\u001b'
+/** A control sequence with its parameters and final letter, another escape, or a character. */
+const tokens = new RegExp(`${esc}\\[([0-9;?]*)([A-Za-z])|${esc}.|[^]`, 'gu')
+
 /** Understands line ends, backspace, clearing of lines, colours; that is all that the command uses. */
 export function createScreen(columns: number, rows: number) {
   const grid: Cell[][] = [[]]
@@ -59,7 +63,7 @@ export function createScreen(columns: number, rows: number) {
 
   return {
     write(text: string): void {
-      for (const [token, parameters, final] of text.matchAll(/\x1b\[([0-9;?]*)([A-Za-z])|\x1b.|[^]/gu)) {
+      for (const [token, parameters, final] of text.matchAll(tokens)) {
         if (final !== undefined) control(parameters ?? '', final)
         else if (token === '\r') column = 0
         else if (token === '\n') newLine()
@@ -151,7 +155,7 @@ function lineOverTime(row: number, y: number, shots: readonly Shot[], end: numbe
 
 function runText({ column, text, style }: Run, y: number): string {
   const x = Math.round((padding + column * cellWidth) * 100) / 100
-  const length = Math.round([...text].length * cellWidth * 100) / 100
+  const length = Math.round(text.length * cellWidth * 100) / 100
   return `<text${style === '' ? '' : ` class="${style}"`} x="${x}" y="${y}" textLength="${length}" xml:space="preserve">${escape(text)}</text>`
 }
 

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import { execFile } from 'node:child_process'
 
 export interface ProbedGpu {
@@ -40,6 +42,8 @@ export async function probeGpus({
     [nvidia, parseNvidia],
     [amd, parseAmd]
   ] as const) {
+    // Looked for first: a spawn that fails takes a big process some ten milliseconds of its start.
+    if (!isOnPath(tool, env)) continue
     try {
       const output = await outputOf(tool, options, env, timeoutMs)
       const gpus = output === null ? [] : parse(output)
@@ -50,6 +54,9 @@ export async function probeGpus({
   }
   return { gpus: [], problems }
 }
+
+const isOnPath = (tool: string, env: NodeJS.ProcessEnv): boolean =>
+  (env['PATH'] ?? '').split(delimiter).some((folder) => folder !== '' && existsSync(join(folder, tool)))
 
 /** What a tool prints; null where there is no such tool. Rejects where it fails or takes too long. */
 async function outputOf(

@@ -183,7 +183,10 @@ await t.test('memory limits end a job as out of memory', async (t) => {
   t.match(modest.last, { exitCode: 0, cause: null })
   t.match(modest.stdout, modest.order.name)
   // A daemon that left the session is still in the group.
-  const daemon = await run('setsid sleep 1000 & until [ "$(cut -d" " -f6 /proc/$!/stat)" = $! ]; do :; done; echo $!', { limits })
+  const daemon = await run(
+    'setsid sleep 1000 & until [ "$(cut -d" " -f6 /proc/$!/stat)" = $! ]; do :; done; echo $!',
+    { limits }
+  )
   t.ok(isGone(Number(daemon.stdout)), 'and ends with it')
   for (const { order } of [greedy, modest, daemon]) await runtime.remove(order.name)
 })

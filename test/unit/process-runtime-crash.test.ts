@@ -244,22 +244,25 @@ await t.test('the spawner may die: the next start has a new one', async (t) => {
   t.ok(many.every((o) => recorder.text(o.name) === 'x\n'))
 })
 
-await t.test('the pipes may be removed from outside: what runs goes on, what comes starts again', async (t) => {
-  const dataDir = folderFor(t)
-  const { runtime, recorder } = await openProcessRuntime(t, { dataDir })
-  const order = sh('echo one; sleep 1.5; echo two')
-  await runtime.start(order)
-  await recorder.until('output')
-  rmSync(openPipeDir(join(dataDir, 'shim')), { recursive: true })
-  t.match(await recorder.until('exited'), { exitCode: 0 })
-  t.equal(recorder.text(order.name), 'one\ntwo\n')
-  const next = [sh('echo three'), sh('sleep 0.2; echo three')]
-  for (const o of next) await runtime.start(o)
-  for (const o of next) {
-    t.match(await recorder.until('exited', ({ name }) => name === o.name), { exitCode: 0 })
-    t.equal(recorder.text(o.name), 'three\n')
+await t.test(
+  'the pipes may be removed from outside: what runs goes on, what comes starts again',
+  async (t) => {
+    const dataDir = folderFor(t)
+    const { runtime, recorder } = await openProcessRuntime(t, { dataDir })
+    const order = sh('echo one; sleep 1.5; echo two')
+    await runtime.start(order)
+    await recorder.until('output')
+    rmSync(openPipeDir(join(dataDir, 'shim')), { recursive: true })
+    t.match(await recorder.until('exited'), { exitCode: 0 })
+    t.equal(recorder.text(order.name), 'one\ntwo\n')
+    const next = [sh('echo three'), sh('sleep 0.2; echo three')]
+    for (const o of next) await runtime.start(o)
+    for (const o of next) {
+      t.match(await recorder.until('exited', ({ name }) => name === o.name), { exitCode: 0 })
+      t.equal(recorder.text(o.name), 'three\n')
+    }
   }
-})
+)
 
 await t.test('half a line of state is no line', (t) => {
   const attempt = join(t.testdir(), 'attempt')

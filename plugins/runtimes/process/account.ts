@@ -11,14 +11,21 @@ export function findAccount(jobUser: string | undefined, attemptsDir: string): A
     return { name: username, uid, gid, home: homedir }
   }
   if (process.getuid?.() !== 0) {
-    throw new Error(`Jobs are to run as ${jobUser} (ROOST_JOB_USER), which needs the service to run as root. Start it as root or unset ROOST_JOB_USER`)
+    throw new Error(
+      `Jobs are to run as ${jobUser} (ROOST_JOB_USER), which needs the service to run as root. Start it as root or unset ROOST_JOB_USER`
+    )
   }
   const line = passwdLine(jobUser)
-  if (line === null) throw new Error(`user-unknown: there is no user ${jobUser} (ROOST_JOB_USER) on this node. Create it or name another`)
+  if (line === null)
+    throw new Error(
+      `user-unknown: there is no user ${jobUser} (ROOST_JOB_USER) on this node. Create it or name another`
+    )
   const [name = jobUser, , uid = '', gid = '', , home = '/'] = line.split(':')
   for (let folder = attemptsDir; folder !== '/'; folder = dirname(folder)) {
     if ((statSync(folder).mode & 0o001) === 0 && folder !== attemptsDir) {
-      throw new Error(`${folder} cannot be entered by ${name}, so jobs could not reach their folders. chmod o+x it or set ROOST_DATA_DIR to another place`)
+      throw new Error(
+        `${folder} cannot be entered by ${name}, so jobs could not reach their folders. chmod o+x it or set ROOST_DATA_DIR to another place`
+      )
     }
   }
   return { name, uid: Number(uid), gid: Number(gid), home: home === '' ? '/' : home }
@@ -50,7 +57,9 @@ export function findTool(name: string): string | null {
 }
 
 function passwdLine(user: string): string | null {
-  const local = readFileSync('/etc/passwd', 'utf8').split('\n').find((line) => line.startsWith(`${user}:`))
+  const local = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((line) => line.startsWith(`${user}:`))
   if (local !== undefined) return local
   // Users of a directory service (LDAP, SSSD) are known to getent only.
   const found = spawnSync('getent', ['passwd', '--', user], { encoding: 'utf8' })

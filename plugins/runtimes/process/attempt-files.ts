@@ -1,7 +1,10 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 
 /** A process by pid and start time (field 22 of /proc/PID/stat): a pid alone may have a new owner. */
-export interface ProcessMark { pid: number; start: string }
+export interface ProcessMark {
+  pid: number
+  start: string
+}
 
 export const streams = ['stdout', 'stderr'] as const
 export type Stream = (typeof streams)[number]
@@ -46,7 +49,15 @@ export function readFacts(folder: string): AttemptFacts | null {
     if (isMissing(error)) return null
     throw error
   }
-  const facts: AttemptFacts = { boot: null, shim: null, job: null, failed: null, collectors: {}, ended: {}, end: null }
+  const facts: AttemptFacts = {
+    boot: null,
+    shim: null,
+    job: null,
+    failed: null,
+    collectors: {},
+    ended: {},
+    end: null
+  }
   const lines = text.split('\n')
   lines.pop() // A line counts when its newline is there.
   for (const line of lines) {
@@ -62,7 +73,12 @@ export function readFacts(folder: string): AttemptFacts | null {
 }
 
 /** The members of an `exit` line, which the shim also tells over the notify pipe. */
-export function parseEnd([code = '', signalled = '', cause = '', drained = '']: readonly string[]): AttemptEnd {
+export function parseEnd([
+  code = '',
+  signalled = '',
+  cause = '',
+  drained = ''
+]: readonly string[]): AttemptEnd {
   return {
     code: Number(code),
     signalled: signalled === '1',
@@ -111,6 +127,7 @@ export const readBootId = (): string => readFileSync('/proc/sys/kernel/random/bo
 
 export const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
-export const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
+export const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT'
 
 const isStream = (word: string): word is Stream => word === 'stdout' || word === 'stderr'

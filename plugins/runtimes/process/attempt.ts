@@ -3,7 +3,16 @@ import { constants } from 'node:os'
 import type { Clock } from '../../../src/contracts/clock.ts'
 import type { AttemptOrder, Report } from '../../../src/contracts/runtime.ts'
 import {
-  isAlive, readFacts, send, signalGroup, streams, type AttemptEnd, type AttemptFacts, type AttemptPlace, type ProcessMark, type Stream
+  isAlive,
+  readFacts,
+  send,
+  signalGroup,
+  streams,
+  type AttemptEnd,
+  type AttemptFacts,
+  type AttemptPlace,
+  type ProcessMark,
+  type Stream
 } from './attempt-files.ts'
 import type { Cgroups } from './cgroup.ts'
 import { parseCursor } from './cursor.ts'
@@ -55,7 +64,8 @@ export interface LiveAttempt {
 }
 
 export function createAttempt(options: AttemptOptions): LiveAttempt {
-  const { order, place, report, clock, deadlines, cgroups, boot, collect, collectAfterMs, onBytes, onDone } = options
+  const { order, place, report, clock, deadlines, cgroups, boot, collect, collectAfterMs, onBytes, onDone } =
+    options
   const { name, jobId, attempt } = order
   const { folder, output } = place
   let startedAt: number | null = null
@@ -70,7 +80,13 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
   let killTimer: { cancel(): void } | null = null
 
   const tail = createTail({
-    identity: { name, jobId, attempt }, output, cursor: parseCursor(order.cursor), capBytes: order.logCapBytes, report, clock, onBytes,
+    identity: { name, jobId, attempt },
+    output,
+    cursor: parseCursor(order.cursor),
+    capBytes: order.logCapBytes,
+    report,
+    clock,
+    onBytes,
     onDone: () => {
       isDone = true
       onDone()
@@ -120,7 +136,8 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
   function cutOff(): void {
     if (ended === null) return
     const facts = readFacts(folder)
-    if (facts?.boot === boot) for (const mark of Object.values(facts.collectors)) if (isAlive(mark)) send(mark.pid, 'SIGTERM')
+    if (facts?.boot === boot)
+      for (const mark of Object.values(facts.collectors)) if (isAlive(mark)) send(mark.pid, 'SIGTERM')
     // Their last line wakes us; if they are gone without it, the next look finishes.
     ended.isOverdue = true
     timer = clock.setTimeout(settle, 500)
@@ -176,7 +193,8 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
     began(mark)
     if (stopGrace !== null) return terminate(stopGrace)
     if (ended === null) timer ??= clock.setTimeout(() => setImmediate(attend), collectAfterMs())
-    if (order.task.type === 'process' && 'stdin' in order.task && order.task.stdin != null) removeStdin(folder)
+    if (order.task.type === 'process' && 'stdin' in order.task && order.task.stdin != null)
+      removeStdin(folder)
   }
 
   function heardEnded(end_: AttemptEnd, failed: string | null): void {
@@ -192,20 +210,30 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
     if (facts.job !== null) began(facts.job)
     if (facts.end !== null) return heardEnded(facts.end, facts.failed)
     if (facts.boot !== null && facts.boot !== boot) {
-      return end({ type: 'lost', code: 'node-rebooted', message: 'The node restarted while the job ran' }, streams)
+      return end(
+        { type: 'lost', code: 'node-rebooted', message: 'The node restarted while the job ran' },
+        streams
+      )
     }
     if (!isShimGone) return attend()
     if (job !== null) signalGroup(job, 'SIGKILL')
     cgroups.end(name)
-    const message = 'The shim of the job was ended from outside, so nobody knows its exit status; what was left of the job was ended'
+    const message =
+      'The shim of the job was ended from outside, so nobody knows its exit status; what was left of the job was ended'
     end({ type: 'lost', code: 'exit-status-lost', message }, orCollected(facts))
   }
 
   return {
     order,
-    get startedAt() { return startedAt },
-    get hasEnded() { return ended !== null },
-    get isDone() { return isDone },
+    get startedAt() {
+      return startedAt
+    },
+    get hasEnded() {
+      return ended !== null
+    },
+    get isDone() {
+      return isDone
+    },
     wake: changed,
     heardStarted,
     heardEnded,
@@ -255,11 +283,23 @@ export function fence(folder: string): void {
 }
 
 /** What collectors have is waited for; without them all that will ever be there is in the files. */
-const orCollected = (facts: AttemptFacts): readonly Stream[] | null => (Object.keys(facts.collectors).length > 0 ? null : streams)
+const orCollected = (facts: AttemptFacts): readonly Stream[] | null =>
+  Object.keys(facts.collectors).length > 0 ? null : streams
 
 function startFault(code: string): Word {
-  if (code === 'cwd-missing') return { type: 'start-failed', code, message: 'The working folder cannot be entered on this node', retriable: false }
-  return { type: 'start-failed', code, message: 'The limits of the job could not be set: its cgroup is not writable any more', retriable: true }
+  if (code === 'cwd-missing')
+    return {
+      type: 'start-failed',
+      code,
+      message: 'The working folder cannot be entered on this node',
+      retriable: false
+    }
+  return {
+    type: 'start-failed',
+    code,
+    message: 'The limits of the job could not be set: its cgroup is not writable any more',
+    retriable: true
+  }
 }
 
 function removeStdin(folder: string): void {

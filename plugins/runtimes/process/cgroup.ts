@@ -2,7 +2,10 @@ import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { send } from './attempt-files.ts'
 
-export interface CgroupLimits { cpu: number | null; memoryBytes: number | null }
+export interface CgroupLimits {
+  cpu: number | null
+  memoryBytes: number | null
+}
 
 /** Hard limits of attempts by cgroups below the service's own, so that the service's limits hold for its jobs too. */
 export interface Cgroups {
@@ -33,13 +36,22 @@ export function openCgroups(proc = '/proc/self'): Cgroups {
   }
   const [cpu, memory] = [mounts.get('cpu'), mounts.get('memory')]
   if (cpu !== undefined && memory !== undefined) {
-    const v1 = trySplit({ cpu: join(cpu, own.get('cpu') ?? '/'), memory: join(memory, own.get('memory') ?? '/') }, reasons)
+    const v1 = trySplit(
+      { cpu: join(cpu, own.get('cpu') ?? '/'), memory: join(memory, own.get('memory') ?? '/') },
+      reasons
+    )
     if (v1 !== null) return v1
   }
   if (reasons.length === 0) reasons.push('no cgroups are mounted')
   return {
-    description: `none: ${reasons.join('; ')}`, isAvailable: false,
-    create: () => { throw new Error(reasons.join('; ')) }, wasOutOfMemory: () => false, end: () => false, remove: () => true
+    description: `none: ${reasons.join('; ')}`,
+    isAvailable: false,
+    create: () => {
+      throw new Error(reasons.join('; '))
+    },
+    wasOutOfMemory: () => false,
+    end: () => false,
+    remove: () => true
   }
 }
 
@@ -59,7 +71,8 @@ function trySplit(base: { cpu: string; memory: string }, reasons: string[]): Cgr
   }
   const both = (name: string) => [join(folders.memory, name), join(folders.cpu, name)]
   return {
-    description: 'cgroup-v1', isAvailable: true,
+    description: 'cgroup-v1',
+    isAvailable: true,
     create(name, { cpu, memoryBytes }) {
       const used: string[] = []
       // The memory group always: it is what `end` reads to find what left the session.
@@ -80,7 +93,8 @@ function trySplit(base: { cpu: string; memory: string }, reasons: string[]): Cgr
       }
       return used.map((folder) => join(folder, 'cgroup.procs'))
     },
-    wasOutOfMemory: (name) => /^oom_kill [1-9]/m.test(tryRead(join(folders.memory, name, 'memory.oom_control'))),
+    wasOutOfMemory: (name) =>
+      /^oom_kill [1-9]/m.test(tryRead(join(folders.memory, name, 'memory.oom_control'))),
     end: (name) => killAll(join(folders.memory, name, 'cgroup.procs')),
     remove(name) {
       const isGone = both(name).map(tryRemove).every(Boolean)
@@ -108,7 +122,8 @@ function tryUnified(own: string, reasons: string[]): Cgroups | null {
       // A group that gives controllers on holds no processes: the service steps aside into a group of its own.
       const aside = join(own, 'roost-service')
       mkdirSync(aside, { recursive: true })
-      for (const pid of tryRead(join(own, 'cgroup.procs')).split('\n').filter(Boolean)) writeFileSync(join(aside, 'cgroup.procs'), pid)
+      for (const pid of tryRead(join(own, 'cgroup.procs')).split('\n').filter(Boolean))
+        writeFileSync(join(aside, 'cgroup.procs'), pid)
       writeFileSync(join(own, 'cgroup.subtree_control'), '+cpu +memory')
     }
     writeFileSync(join(folder, 'cgroup.subtree_control'), '+cpu +memory')
@@ -117,7 +132,8 @@ function tryUnified(own: string, reasons: string[]): Cgroups | null {
     return null
   }
   return {
-    description: 'cgroup-v2', isAvailable: true,
+    description: 'cgroup-v2',
+    isAvailable: true,
     create(name, { cpu, memoryBytes }) {
       const group = join(folder, name)
       mkdirSync(group, { recursive: true })
@@ -125,7 +141,8 @@ function tryUnified(own: string, reasons: string[]): Cgroups | null {
         writeFileSync(join(group, 'memory.max'), String(memoryBytes))
         tryWrite(join(group, 'memory.swap.max'), '0')
       }
-      if (cpu !== null) writeFileSync(join(group, 'cpu.max'), `${Math.max(1000, Math.round(cpu * 100_000))} 100000`)
+      if (cpu !== null)
+        writeFileSync(join(group, 'cpu.max'), `${Math.max(1000, Math.round(cpu * 100_000))} 100000`)
       return [join(group, 'cgroup.procs')]
     },
     wasOutOfMemory: (name) => /^oom_kill [1-9]/m.test(tryRead(join(folder, name, 'memory.events'))),
@@ -147,7 +164,8 @@ function readMounts(file: string): Map<string, string> {
     const point = before.split(' ')[4]?.replaceAll('\\040', ' ')
     if (point === undefined) continue
     if (type === 'cgroup2') mounts.set('', point)
-    if (type === 'cgroup') for (const option of options.split(',')) if (!mounts.has(option)) mounts.set(option, point)
+    if (type === 'cgroup')
+      for (const option of options.split(',')) if (!mounts.has(option)) mounts.set(option, point)
   }
   return mounts
 }

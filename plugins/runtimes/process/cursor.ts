@@ -1,7 +1,11 @@
 import type { Stream } from './attempt-files.ts'
 
 /** How far the output of an attempt has been reported: bytes read, and bytes told as dropped, per stream. */
-export interface Cursor { stdout: number; stderr: number; dropped: Record<Stream, number> }
+export interface Cursor {
+  stdout: number
+  stderr: number
+  dropped: Record<Stream, number>
+}
 
 /** The stored form; null (never stored) is the beginning. Throws on what is no cursor of this runtime. */
 export function parseCursor(text: string | null): Cursor {
@@ -10,7 +14,8 @@ export function parseCursor(text: string | null): Cursor {
   if (!isRecord(value)) throw new Error(`Not a cursor of the process runtime: ${text}`)
   const dropped = isRecord(value.dropped) ? value.dropped : {}
   return {
-    stdout: count(value.stdout), stderr: count(value.stderr),
+    stdout: count(value.stdout),
+    stderr: count(value.stderr),
     dropped: { stdout: count(dropped.stdout), stderr: count(dropped.stderr) }
   }
 }
@@ -20,5 +25,7 @@ export function formatCursor({ stdout, stderr, dropped }: Cursor): string {
   return JSON.stringify(hasDropped ? { stdout, stderr, dropped } : { stdout, stderr })
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
-const count = (value: unknown): number => (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0)
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null
+const count = (value: unknown): number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : 0

@@ -1,4 +1,13 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, statfsSync, watch, writeFileSync, type FSWatcher } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  statfsSync,
+  watch,
+  writeFileSync,
+  type FSWatcher
+} from 'node:fs'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { systemClock, type Clock } from '../../../src/contracts/clock.ts'
@@ -7,7 +16,16 @@ import { findAccount, findPrefix, findTool } from './account.ts'
 import { createAttempt, fence, type LiveAttempt } from './attempt.ts'
 import { isAlive, parseEnd, readBootId, readFacts, streams } from './attempt-files.ts'
 import { openCgroups, type Cgroups } from './cgroup.ts'
-import { checkFolder, checkStrings, commandOf, environmentOf, findProgram, shimOrder, type Account, type StartFault } from './command.ts'
+import {
+  checkFolder,
+  checkStrings,
+  commandOf,
+  environmentOf,
+  findProgram,
+  shimOrder,
+  type Account,
+  type StartFault
+} from './command.ts'
 import { createDeadlines, type Deadlines } from './deadlines.ts'
 import { createSpawner, openPipeDir, type Spawner } from './spawner.ts'
 
@@ -45,7 +63,14 @@ const checkEveryMs = 1000
  * where the node lacks what it needs, or `jobUser` is named without being root.
  */
 export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
-  const { log, clock = systemClock, node = hostname(), baseEnv = {}, killGraceSeconds = 5, hasGpus = false } = options
+  const {
+    log,
+    clock = systemClock,
+    node = hostname(),
+    baseEnv = {},
+    killGraceSeconds = 5,
+    hasGpus = false
+  } = options
   const { diskBudgetBytes = Infinity, diskReserveBytes = 64 * 2 ** 20 } = options
   const dataDir = resolve(options.dataDir)
   const attemptsDir = join(dataDir, 'attempts')
@@ -56,7 +81,17 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   const emptyCgroups = new Set<string>()
   /** When a slot got the order of an attempt. */
   const ordered = new Map<string, number>()
-  let machinery: { report: Report; spawner: Spawner; deadlines: Deadlines; cgroups: Cgroups; boot: string; account: Account; prefix: string[]; envProgram: string; pipeDir: string } | null = null
+  let machinery: {
+    report: Report
+    spawner: Spawner
+    deadlines: Deadlines
+    cgroups: Cgroups
+    boot: string
+    account: Account
+    prefix: string[]
+    envProgram: string
+    pipeDir: string
+  } | null = null
   let isClosed = false
   let turn = 0
   let watcher: FSWatcher | null = null
@@ -77,18 +112,28 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       const orderedAt = ordered.get(name)
       if (orderedAt !== undefined) startMs += (clock.now() - orderedAt - startMs) / 8
       attempt.heardStarted({ pid: Number(a), start: b })
-    }
-    else if (word === 'grown') attempt.wake()
-    else if (word === 'ended') attempt.heardEnded(parseEnd(words.slice(3)), words[2] === 'none' ? null : (words[2] ?? null))
+    } else if (word === 'grown') attempt.wake()
+    else if (word === 'ended')
+      attempt.heardEnded(parseEnd(words.slice(3)), words[2] === 'none' ? null : (words[2] ?? null))
   }
 
   /** One watch for all attempts: a thousand silent jobs cost nothing, and a line is read as it is written. */
   function watchOutput(): void {
     try {
-      watcher = watch(outputDir, { persistent: false }, (_, file) => attempts.get(file?.slice(0, file.lastIndexOf('.')) ?? '')?.wake())
-      watcher.on('error', (error) => log.warn({ runtime: 'process', error: messageOf(error) }, 'output of jobs is looked at now and then only'))
+      watcher = watch(outputDir, { persistent: false }, (_, file) =>
+        attempts.get(file?.slice(0, file.lastIndexOf('.')) ?? '')?.wake()
+      )
+      watcher.on('error', (error) =>
+        log.warn(
+          { runtime: 'process', error: messageOf(error) },
+          'output of jobs is looked at now and then only'
+        )
+      )
     } catch (error) {
-      log.warn({ runtime: 'process', error: messageOf(error) }, 'output of jobs is looked at now and then only: no inotify watch is left')
+      log.warn(
+        { runtime: 'process', error: messageOf(error) },
+        'output of jobs is looked at now and then only: no inotify watch is left'
+      )
     }
   }
 
@@ -113,7 +158,13 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   function track(order: AttemptOrder): LiveAttempt {
     const { report, deadlines, cgroups, boot, spawner } = opened()
     const attempt = createAttempt({
-      order, place: { folder: folderOf(order.name), output: join(outputDir, order.name) }, report, clock, deadlines, cgroups, boot,
+      order,
+      place: { folder: folderOf(order.name), output: join(outputDir, order.name) },
+      report,
+      clock,
+      deadlines,
+      cgroups,
+      boot,
       collect: () => spawner.collect(order.name, order.logCapBytes),
       // On a busy machine a short job takes longer, and collectors for it would be wasted.
       collectAfterMs: () => Math.min(300, Math.max(5, 3 * startMs)),
@@ -131,11 +182,19 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       disk = { free: bavail * bsize, at: now }
     }
     if (disk.free < diskReserveBytes) {
-      return { code: 'disk-full', message: `Only ${disk.free} bytes are free in ${dataDir}; ${diskReserveBytes} are kept in reserve. Free some space`, retriable: true }
+      return {
+        code: 'disk-full',
+        message: `Only ${disk.free} bytes are free in ${dataDir}; ${diskReserveBytes} are kept in reserve. Free some space`,
+        retriable: true
+      }
     }
     const used = [...outputBytes.values()].reduce((sum, bytes) => sum + bytes, 0)
     if (used < diskBudgetBytes) return null
-    return { code: 'disk-full', message: `The output of jobs takes ${used} bytes, the budget of this node is ${diskBudgetBytes}`, retriable: true }
+    return {
+      code: 'disk-full',
+      message: `The output of jobs takes ${used} bytes, the budget of this node is ${diskBudgetBytes}`,
+      retriable: true
+    }
   }
 
   /** Everything up to the shim; a fault means that nothing was begun. */
@@ -146,7 +205,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       try {
         result = work()
       } catch (error) {
-        const isFull = error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
+        const isFull =
+          error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
         result = { code: isFull ? 'disk-full' : 'start-failed', message: messageOf(error), retriable: true }
       }
       if (!isFault(result)) return result
@@ -155,11 +215,13 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     }
     const text = guarded(() => prepareOrder(order))
     if (text === null) return
-    opened().spawner.run(order.name, (place) => guarded(() => {
-      placeFolder(order, place)
-      ordered.set(order.name, clock.now())
-      return text
-    }))
+    opened().spawner.run(order.name, (place) =>
+      guarded(() => {
+        placeFolder(order, place)
+        ordered.set(order.name, clock.now())
+        return text
+      })
+    )
   }
 
   /** The order for the shim, or what stands in its way on this node. */
@@ -167,7 +229,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     const { deadlines, cgroups, account, prefix, envProgram } = opened()
     const { name, limits, deadlineAt } = order
     const task = commandOf(order.task)
-    if (task === null) return { code: 'invalid-task', message: 'A process task needs a command', retriable: false }
+    if (task === null)
+      return { code: 'invalid-task', message: 'A process task needs a command', retriable: false }
     const diskFault = findDiskFault()
     if (diskFault !== null) return diskFault
     const cwd = task.cwd ?? folderOf(name)
@@ -182,12 +245,25 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
         cgroupFiles = cgroups.create(name, limits)
       } catch (error) {
         const reason = cgroups.isAvailable ? messageOf(error) : cgroups.description
-        return { code: 'limits-unavailable', message: `This node cannot set hard limits: ${reason}. Leave out "limits" or give the service a writable cgroup`, retriable: false }
+        return {
+          code: 'limits-unavailable',
+          message: `This node cannot set hard limits: ${reason}. Leave out "limits" or give the service a writable cgroup`,
+          retriable: false
+        }
       }
     }
     return shimOrder({
-      name, capBytes: order.logCapBytes, dueSeconds: deadlineAt === null ? null : deadlines.toBootSeconds(deadlineAt), cwd,
-      stdinFile: task.stdin == null ? '/dev/null' : `${folderOf(name)}.stdin`, cgroupFiles, env, prefix, envProgram, program, args: task.command.slice(1)
+      name,
+      capBytes: order.logCapBytes,
+      dueSeconds: deadlineAt === null ? null : deadlines.toBootSeconds(deadlineAt),
+      cwd,
+      stdinFile: task.stdin == null ? '/dev/null' : `${folderOf(name)}.stdin`,
+      cgroupFiles,
+      env,
+      prefix,
+      envProgram,
+      program,
+      args: task.command.slice(1)
     })
   }
 
@@ -197,7 +273,10 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     place(cwd == null)
     if (stdin != null) writeFileSync(`${folder}.stdin`, stdin, { mode: 0o600 })
     if (options.jobUser === undefined) return
-    const { account: { uid, gid }, pipeDir } = opened()
+    const {
+      account: { uid, gid },
+      pipeDir
+    } = opened()
     // A job may open its own /dev/stdout again, as its own user.
     for (const stream of streams) chownSync(join(pipeDir, 'live', `${order.name}.${stream}`), uid, gid)
     if (cwd == null) chownSync(folder, uid, gid)
@@ -211,7 +290,11 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     const facts = readFacts(folder)
     if (facts === null) {
       if (order.cursor === null) return dispatch(order)
-      return track(order).conclude({ type: 'lost', code: 'exit-status-lost', message: 'The files of the attempt are gone, and with them its exit status' })
+      return track(order).conclude({
+        type: 'lost',
+        code: 'exit-status-lost',
+        message: 'The files of the attempt are gone, and with them its exit status'
+      })
     }
     const attempt = track(order)
     const isShimGone = facts.shim === null || !isAlive(facts.shim)
@@ -235,12 +318,26 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       const cgroups = openCgroups()
       const pipeDir = openPipeDir(runDir)
       const spawner = createSpawner({
-        runDir, attemptsDir, outputDir, pipeDir, shell, graceSeconds: Math.ceil(killGraceSeconds), clock, onNote: hear,
+        runDir,
+        attemptsDir,
+        outputDir,
+        pipeDir,
+        shell,
+        graceSeconds: Math.ceil(killGraceSeconds),
+        clock,
+        onNote: hear,
         warn: (message) => log.warn({ runtime: 'process' }, message)
       })
       machinery = {
-        report, spawner, pipeDir, cgroups, account, deadlines: createDeadlines(join(runDir, 'deadlines'), clock), boot: readBootId(),
-        prefix: findPrefix(options.jobUser === undefined ? null : account), envProgram: findTool('env') ?? '/usr/bin/env'
+        report,
+        spawner,
+        pipeDir,
+        cgroups,
+        account,
+        deadlines: createDeadlines(join(runDir, 'deadlines'), clock),
+        boot: readBootId(),
+        prefix: findPrefix(options.jobUser === undefined ? null : account),
+        envProgram: findTool('env') ?? '/usr/bin/env'
       }
       await spawner.open()
       watchOutput()
@@ -259,7 +356,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     async stop(name, graceSeconds) {
       const attempt = attempts.get(name)
       if (attempt === undefined || attempt.isDone) return
-      if (opened().spawner.withdraw(name)) return attempt.conclude({ type: 'exited', exitCode: null, signal: null, cause: 'stopped' })
+      if (opened().spawner.withdraw(name))
+        return attempt.conclude({ type: 'exited', exitCode: null, signal: null, cause: 'stopped' })
       attempt.stop(graceSeconds)
     },
     async renew(name, deadlineAt) {
@@ -282,11 +380,24 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       }
     },
     async list() {
-      return [...attempts.values()].filter((attempt) => !attempt.hasEnded).map(({ order, startedAt }) => ({
-        name: order.name, namespace: null, node, runtime: 'process', phase: startedAt === null ? 'Pending' : 'Running', jobId: order.jobId,
-        attempt: order.attempt, startedAt: startedAt === null ? null : new Date(startedAt).toISOString(), restarts: 0,
-        resources: { cpu: order.resources.cpu, memory: order.resources.memoryBytes, gpu: order.resources.gpu }
-      }))
+      return [...attempts.values()]
+        .filter((attempt) => !attempt.hasEnded)
+        .map(({ order, startedAt }) => ({
+          name: order.name,
+          namespace: null,
+          node,
+          runtime: 'process',
+          phase: startedAt === null ? 'Pending' : 'Running',
+          jobId: order.jobId,
+          attempt: order.attempt,
+          startedAt: startedAt === null ? null : new Date(startedAt).toISOString(),
+          restarts: 0,
+          resources: {
+            cpu: order.resources.cpu,
+            memory: order.resources.memoryBytes,
+            gpu: order.resources.gpu
+          }
+        }))
     },
     describeLimits: () => machinery?.cgroups.description ?? 'none: the process runtime is not open',
     async close() {
@@ -299,7 +410,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   }
 }
 
-const isFault = (result: unknown): result is StartFault => typeof result === 'object' && result !== null && 'retriable' in result
+const isFault = (result: unknown): result is StartFault =>
+  typeof result === 'object' && result !== null && 'retriable' in result
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 

@@ -1,5 +1,19 @@
 import { spawn } from 'node:child_process'
-import { closeSync, constants, existsSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+  writeSync
+} from 'node:fs'
 import { createHash, randomBytes } from 'node:crypto'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
@@ -12,10 +26,19 @@ const batchSize = 64
 const maxIdle = 32
 const askAgainMs = 5000
 
-interface Slot { id: string; orders: Socket; mark: ProcessMark | null; openedAt: number; name: string | null }
+interface Slot {
+  id: string
+  orders: Socket
+  mark: ProcessMark | null
+  openedAt: number
+  name: string | null
+}
 
 /** Work for a slot. `prepare` is called when the slot is there: `place` makes its pipes, and its folder if asked; it returns the order, or null to give up. */
-interface Pending { name: string; prepare: (place: (withFolder: boolean) => void) => string | null }
+interface Pending {
+  name: string
+  prepare: (place: (withFolder: boolean) => void) => string | null
+}
 
 export interface SpawnerOptions {
   runDir: string
@@ -53,17 +76,44 @@ export interface Spawner {
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
-export function createSpawner({ runDir, attemptsDir, outputDir, pipeDir, shell, graceSeconds, clock, warn, onNote }: SpawnerOptions): Spawner {
+export function createSpawner({
+  runDir,
+  attemptsDir,
+  outputDir,
+  pipeDir,
+  shell,
+  graceSeconds,
+  clock,
+  warn,
+  onNote
+}: SpawnerOptions): Spawner {
   const nonce = randomBytes(4).toString('hex')
   const notifyFile = join(pipeDir, 'notify')
   const slots = new Map<string, Slot>()
   const idle: Slot[] = []
   const queue: Pending[] = []
   // Made many at a time by the shell, as each exec costs as much as a job. The members are paths.
-  const pipes = { verb: 'make_pipes', folder: join(pipeDir, 'pool'), ready: [] as string[], batch: 0, askedAt: null as number | null }
-  const folders = { verb: 'make_folders', folder: join(runDir, 'folders'), ready: [] as string[], batch: 0, askedAt: null as number | null }
+  const pipes = {
+    verb: 'make_pipes',
+    folder: join(pipeDir, 'pool'),
+    ready: [] as string[],
+    batch: 0,
+    askedAt: null as number | null
+  }
+  const folders = {
+    verb: 'make_folders',
+    folder: join(runDir, 'folders'),
+    ready: [] as string[],
+    batch: 0,
+    askedAt: null as number | null
+  }
   let onPipes: (() => void) | null = null
-  const removal = { batch: 0, names: [] as string[], waiters: [] as (() => void)[], next: new Map<string, () => void>() }
+  const removal = {
+    batch: 0,
+    names: [] as string[],
+    waiters: [] as (() => void)[],
+    next: new Map<string, () => void>()
+  }
   let commands: Socket | null = null
   const notes: Socket[] = []
   let isRepairing = false
@@ -74,9 +124,16 @@ export function createSpawner({ runDir, attemptsDir, outputDir, pipeDir, shell, 
   const command = (text: string) => void commands?.write(text)
 
   function spawnShell(): void {
-    const child = spawn(shell, ['-s', '--', runDir, attemptsDir, outputDir, pipeDir, String(graceSeconds), 'spawner'], {
-      detached: true, cwd: '/', stdio: ['pipe', 'ignore', 'ignore'], env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C' }
-    })
+    const child = spawn(
+      shell,
+      ['-s', '--', runDir, attemptsDir, outputDir, pipeDir, String(graceSeconds), 'spawner'],
+      {
+        detached: true,
+        cwd: '/',
+        stdio: ['pipe', 'ignore', 'ignore'],
+        env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C' }
+      }
+    )
     child.unref()
     const stdin = child.stdin as Socket
     stdin.unref()
@@ -105,7 +162,11 @@ export function createSpawner({ runDir, attemptsDir, outputDir, pipeDir, shell, 
   }
 
   function listen(): void {
-    const socket = new Socket({ fd: openSync(notifyFile, constants.O_RDWR | constants.O_NONBLOCK), readable: true, writable: false })
+    const socket = new Socket({
+      fd: openSync(notifyFile, constants.O_RDWR | constants.O_NONBLOCK),
+      readable: true,
+      writable: false
+    })
     socket.unref()
     socket.on('error', (error) => warn(`notes of the shims: ${error.message}`))
     let rest = ''
@@ -119,7 +180,13 @@ export function createSpawner({ runDir, attemptsDir, outputDir, pipeDir, shell, 
   }
 
   function makeFolders(): void {
-    for (const folder of [folders.folder, pipes.folder, join(pipeDir, 'slots'), join(pipeDir, 'live'), join(runDir, 'deadlines')]) {
+    for (const folder of [
+      folders.folder,
+      pipes.folder,
+      join(pipeDir, 'slots'),
+      join(pipeDir, 'live'),
+      join(runDir, 'deadlines')
+    ]) {
       mkdirSync(folder, { recursive: true, mode: 0o700 })
     }
   }
@@ -220,7 +287,8 @@ export function createSpawner({ runDir, attemptsDir, outputDir, pipeDir, shell, 
     const pipe = pipes.ready.pop()!
     for (const stream of streams) renameSync(`${pipe}.${stream}`, join(pipeDir, 'live', `${name}.${stream}`))
     // It may be there already: an earlier service was killed between this and the order.
-    if (withFolder && !existsSync(join(attemptsDir, name))) renameSync(folders.ready.pop()!, join(attemptsDir, name))
+    if (withFolder && !existsSync(join(attemptsDir, name)))
+      renameSync(folders.ready.pop()!, join(attemptsDir, name))
   }
 
   function openSlot(): void {
@@ -263,7 +331,11 @@ export function createSpawner({ runDir, attemptsDir, outputDir, pipeDir, shell, 
       listen()
       spawnShell()
       const ready = new Promise<void>((resolve, reject) => {
-        const timer = setTimeout(() => reject(new Error(`The shim does not answer: ${shell} could not make named pipes in ${runDir}`)), 10_000)
+        const timer = setTimeout(
+          () =>
+            reject(new Error(`The shim does not answer: ${shell} could not make named pipes in ${runDir}`)),
+          10_000
+        )
         onPipes = () => {
           clearTimeout(timer)
           onPipes = null
@@ -322,7 +394,8 @@ export function createSpawner({ runDir, attemptsDir, outputDir, pipeDir, shell, 
       for (const slot of slots.values()) slot.orders.destroy()
       // Memory is given back once no attempt has pipes in it.
       try {
-        if (pipeDir !== runDir && readdirSync(join(pipeDir, 'live')).length === 0) rmSync(pipeDir, { recursive: true, force: true })
+        if (pipeDir !== runDir && readdirSync(join(pipeDir, 'live')).length === 0)
+          rmSync(pipeDir, { recursive: true, force: true })
       } catch {
         // The spawner made some more just now: the watchdog or the next `open` clears them.
       }
@@ -360,6 +433,11 @@ export function openPipeDir(runDir: string, memoryDir = '/dev/shm'): string {
 
 async function makePipe(shell: string, file: string): Promise<void> {
   const child = spawn(shell, ['-c', 'exec mkfifo -m 600 -- "$1"', 'sh', file], { stdio: 'ignore' })
-  const code = await new Promise<number | null>((resolve, reject) => { child.on('error', reject).on('exit', resolve) })
-  if (code !== 0) throw new Error(`mkfifo could not make ${file} (exit ${code}); the data directory must be on a file system with named pipes`)
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject).on('exit', resolve)
+  })
+  if (code !== 0)
+    throw new Error(
+      `mkfifo could not make ${file} (exit ${code}); the data directory must be on a file system with named pipes`
+    )
 }

@@ -38,7 +38,16 @@ export interface Tail {
   stop(): void
 }
 
-export function createTail({ identity, output, cursor, capBytes, report, clock, onBytes, onDone }: TailOptions): Tail {
+export function createTail({
+  identity,
+  output,
+  cursor,
+  capBytes,
+  report,
+  clock,
+  onBytes,
+  onDone
+}: TailOptions): Tail {
   const fds: Partial<Record<Stream, number>> = {}
   let isRunning = false
   let isDirty = false
@@ -49,7 +58,10 @@ export function createTail({ identity, output, cursor, capBytes, report, clock, 
   let batchedUntil = 0
   let timer: { cancel(): void } | null = null
   /** Since when the bytes behind the cursor have been waiting. */
-  const waiting: Record<Stream, { size: number; since: number }> = { stdout: { size: 0, since: 0 }, stderr: { size: 0, since: 0 } }
+  const waiting: Record<Stream, { size: number; since: number }> = {
+    stdout: { size: 0, since: 0 },
+    stderr: { size: 0, since: 0 }
+  }
 
   function wake(): void {
     isDirty = true
@@ -116,7 +128,12 @@ export function createTail({ identity, output, cursor, capBytes, report, clock, 
       return false
     }
     cursor[stream] = at + take
-    await say({ type: 'output', stream, bytes: Uint8Array.prototype.slice.call(bytes, 0, take), cursor: formatCursor(cursor) })
+    await say({
+      type: 'output',
+      stream,
+      bytes: Uint8Array.prototype.slice.call(bytes, 0, take),
+      cursor: formatCursor(cursor)
+    })
     onBytes(take)
     hasReported = true
     if (!isFull) batchedUntil = clock.now() + batchMs
@@ -151,7 +168,9 @@ export function createTail({ identity, output, cursor, capBytes, report, clock, 
         return
       } catch {
         // The storage says in /health and in its own log why; here it is only asked again.
-        await new Promise<void>((resolve) => { clock.setTimeout(resolve, delayMs) })
+        await new Promise<void>((resolve) => {
+          clock.setTimeout(resolve, delayMs)
+        })
       }
     }
   }
