@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 export type { Runtimes } from './registry.ts'
+import type {} from '../capacity/index.ts'
 import { createRuntimes, type Runtimes } from './registry.ts'
 
 declare module 'fastify' {
@@ -27,6 +28,7 @@ export default fp<RuntimesPluginOptions>(
           dataDir: options.dataDir,
           log: app.log,
           diskReserveBytes: options.diskReserveBytes,
+          hasGpus: app.capacity.snapshot().gpu.length > 0,
           ...(options.jobUser === '' ? {} : { jobUser: options.jobUser })
         })
       )
@@ -36,5 +38,5 @@ export default fp<RuntimesPluginOptions>(
     })
   },
   // Storage is named so that it closes after the runtimes, whose last words it stores.
-  { name: 'runtimes', dependencies: ['storage'] }
+  { name: 'runtimes', dependencies: ['storage', 'capacity'] }
 )

@@ -1,4 +1,4 @@
-import { currentAttempt, type JobRecord } from '../../src/domain/job-state.ts'
+import { attemptName, currentAttempt, type JobRecord } from '../../src/domain/job-state.ts'
 import type { SchedulerContext } from './context.ts'
 import { requestsOf, toQueueEntry } from './placing.ts'
 
@@ -53,6 +53,10 @@ export async function recover(
       `restored from a backup: ${queued} waiting jobs start after "roost undrain" (they may have run since the backup); ` +
       `${lost.length} jobs that ran then are not run again by themselves${lost.length === 0 ? '' : `: ${lost.slice(0, 20).join(', ')}${lost.length > 20 ? ', …' : ''}`}`
     log.warn(context.paused)
+  }
+  if (restored === null) {
+    const kept = new Set(adopt.map((job) => attemptName(job.id, job.attempts.at(-1)!.number)))
+    for (const runtime of context.runtimes.list()) await runtime.sweep?.(kept)
   }
   for (const job of adopt) {
     context.settle(job)

@@ -76,6 +76,8 @@ export interface Runtime {
   renew?(name: string, deadlineAt: number | null): Promise<void>
   /** Removes what is left of an attempt whose end is committed (files, pods). Idempotent. */
   remove(name: string): Promise<void>
+  /** At start: removes what is left of attempts that are not in `kept` (a crash came between their end and `remove`). */
+  sweep?(kept: ReadonlySet<string>): Promise<void>
   /** Everything that runs here now, also what Roost did not start where the runtime can see it. */
   list(): Promise<Pod[]>
   /** Ends a workload that is no attempt of ours (evict by pod name). */

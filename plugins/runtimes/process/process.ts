@@ -3,6 +3,7 @@ import {
   chownSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   statfsSync,
   watch,
   writeFileSync,
@@ -362,6 +363,11 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     },
     async renew(name, deadlineAt) {
       attempts.get(name)?.renew(deadlineAt)
+    },
+    async sweep(kept) {
+      const found = [attemptsDir, outputDir].flatMap((folder) => readdirSync(folder))
+      const names = new Set(found.flatMap((file) => /^roost-[0-9a-z]+-\d+/.exec(file)?.[0] ?? []))
+      for (const name of names) if (!kept.has(name)) await this.remove(name)
     },
     async remove(name) {
       checkName(name)
