@@ -22,7 +22,7 @@ export async function serve(argv: readonly string[]): Promise<void> {
     const serviceFile = createServiceFile(config.dataDir)
     app.addHook('onClose', async () => serviceFile.remove())
     closeOnSignals(app, config.stopJobs)
-    await app.listen({ host: config.host, port: config.port })
+    await listenQuietly(app, config)
     const url = urlOf(app, config.host)
     serviceFile.write(url)
     announce(app, config, url)
@@ -31,6 +31,13 @@ export async function serve(argv: readonly string[]): Promise<void> {
     await app?.close().catch(() => {})
     process.exit(error instanceof ConfigError ? exitUsage : exitUnavailable)
   }
+}
+
+/** Fastify logs the address in a line of its own; ours says it, for whoever reads it. */
+async function listenQuietly(app: FastifyInstance, config: Config): Promise<void> {
+  app.log.level = 'error'
+  await app.listen({ host: config.host, port: config.port })
+  app.log.level = config.logLevel
 }
 
 /** The first signal closes in order, jobs go on; a second one leaves at once. */
@@ -102,7 +109,7 @@ function announce(app: FastifyInstance, config: Config, url: string): void {
       `${JSON.stringify({ ready: true, url, host: config.host, port: Number(new URL(url).port), pid: process.pid, node: app.node.id, tokenFile })}\n`
     )
   }
-  if (!isLoopback(config.host))
+  if (!isLoopback(config.host) && app.runtimes.list().length > 0)
     app.log.warn(
       { host: config.host },
       'listening beyond loopback: everybody who has a token and reaches this address can run jobs'

@@ -37,6 +37,7 @@ export async function recover(
           attempt: attempt.number,
           at: clock.now(),
           code: 'restored',
+          final: true,
           message:
             'It ran when the backup was made; whether it ended is not known, so it is not run again by itself. Run it again with: roost rerun'
         })

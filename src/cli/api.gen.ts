@@ -352,6 +352,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who changed what, newest first; each entry is chained to the one before by its hash */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/backup": {
         parameters: {
             query?: never;
@@ -861,6 +878,24 @@ export interface components {
             /** @description Shown once; only its hash is kept. */
             token: string;
             record: components["schemas"]["Token"];
+        };
+        AuditEntry: {
+            seq: number;
+            /** Format: date-time */
+            time: string;
+            /** @description The id of the token, `local` for the local one, `*` where an entry holds several records. */
+            actor: string;
+            tenant: string;
+            action: string;
+            subject: string;
+            requestId: string | null;
+            /** @description `records` where one commit held several changes. */
+            detail: {
+                [key: string]: unknown;
+            };
+            previousHash: string;
+            /** @description SHA-256 over the entry before and this one. */
+            hash: string;
         };
     };
     responses: never;
@@ -2321,6 +2356,62 @@ export interface operations {
             };
             /** @description Problem */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                tenant?: string;
+                action?: string;
+                limit?: number;
+                /** @description As the page before gave it. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["AuditEntry"][];
+                        cursor: string | null;
+                    };
+                };
+            };
+            /** @description Problem */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Problem */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -169,9 +169,11 @@ export function lost(
       now
     })
   }
-  if (job.intent?.kind === 'evict') return evicted(job, ended, job.intent, now)
-  if (onNodeLoss(job.spec) === 'restart')
-    return fail(job, ended, 'node-lost', input.code, input.message, now, random)
+  if (input.final !== true) {
+    if (job.intent?.kind === 'evict') return evicted(job, ended, job.intent, now)
+    if (onNodeLoss(job.spec) === 'restart')
+      return fail(job, ended, 'node-lost', input.code, input.message, now, random)
+  }
   return end(withAttempt(job, ended), 'failed', {
     event: 'gave-up',
     code: input.code,

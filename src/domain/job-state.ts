@@ -74,7 +74,8 @@ export type JobInput =
     }
   | { type: 'start-failed'; attempt: number; at: number; code: string; message: string; retriable: boolean }
   | { type: 'unknown'; attempt: number; message: string }
-  | { type: 'lost'; attempt: number; at: number; code: string; message: string }
+  /** `final`: it may still run somewhere, or have ended well, so nothing of it is run again by itself. */
+  | { type: 'lost'; attempt: number; at: number; code: string; message: string; final?: true }
 
 /** The names on the arrows between job states. */
 export type JobEvent =

@@ -5,7 +5,8 @@ import type {} from '../../plugins/secrets/index.ts'
 import type {} from '../../plugins/storage/index.ts'
 import { RoostError } from '../errors.ts'
 import { secretNamePattern } from '../schemas/job.ts'
-import { list, problems } from '../schemas/list.ts'
+import { AuditEntry } from '../schemas/audit.ts'
+import { cursor, limit, list, problems } from '../schemas/list.ts'
 import { nullable, ref } from '../schemas/ref.ts'
 import { NewToken, Token, TokenRequest } from '../schemas/token.ts'
 import { requesterOf } from './requester.ts'
@@ -139,6 +140,36 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (!removed)
         throw new RoostError('secret-not-found', `No stored secret is named ${request.params.name}`)
       return reply.code(204).send(null)
+    }
+  )
+
+  app.get(
+    '/v1/audit',
+    {
+      config: { scope: 'admin' },
+      schema: {
+        operationId: 'listAudit',
+        tags: ['admin'],
+        summary: 'Who changed what, newest first; each entry is chained to the one before by its hash',
+        querystring: Type.Object(
+          {
+            tenant: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
+            action: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
+            limit,
+            cursor
+          },
+          { additionalProperties: false }
+        ),
+        response: { 200: list(AuditEntry), ...problems(401, 403, 422) }
+      }
+    },
+    async (request) => {
+      const { limit = 100, ...filter } = request.query
+      const page = await app.storage.audit.list({ limit, ...filter })
+      return {
+        items: page.items.map(({ at, ...entry }) => ({ ...entry, time: new Date(at).toISOString() })),
+        cursor: page.cursor
+      }
     }
   )
 

@@ -1,4 +1,5 @@
 import type { TSchema } from '@sinclair/typebox'
+import { AuditEntry } from './audit.ts'
 import * as frame from './frame.ts'
 import * as job from './job.ts'
 import * as node from './node.ts'
@@ -40,5 +41,6 @@ export const sharedSchemas: TSchema[] = [
   node.Pod,
   token.Token,
   token.TokenRequest,
-  token.NewToken
+  token.NewToken,
+  AuditEntry
 ]

@@ -1,4 +1,5 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Job } from '../../src/schemas/job.ts'
@@ -79,3 +80,18 @@ await t.test('files of attempts that nobody knows any more are removed at the st
     []
   )
 })
+
+await t.test(
+  'jobs run as another user where one is named, also below a data directory of ours',
+  { skip: process.getuid?.() === 0 ? false : 'naming another user needs root' },
+  async (t) => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'roost-user-'))
+    t.teardown(() => rmSync(dataDir, { recursive: true, force: true }))
+    const app = await build(t, { process: 'on', dataDir, jobUser: 'nobody' })
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    const { logs } = await run(app, ['sh', '-c', 'id -un; touch here && echo mine; cat ../../roost.db'])
+    t.match(logs, /^nobody$/m)
+    t.match(logs, /^mine$/m)
+    t.match(logs, /denied/, 'what is the service’s stays closed')
+  }
+)

@@ -313,6 +313,10 @@ await t.test('?unique=name, purge and rerun', async (t) => {
   t.equal(await purge(), 409)
   await fake.finish(`roost-${id}-1`, 0)
   await until(app, id, 'succeeded')
+  const audit = (await app.inject({ url: '/v1/audit?action=job.submit', headers: asAdmin })).json<{
+    items: { subject: string; actor: string }[]
+  }>()
+  t.match(audit.items, [{ subject: id, actor: 'local' }], 'who did it stands in the audit')
   const again = await post(app, `/v1/jobs/${id}/rerun`, {})
   t.equal(again.statusCode, 202)
   t.not(again.json<Job>().id, id)
@@ -368,7 +372,8 @@ await t.test(
 await t.test('a restored backup starts paused and says what it will not run again', async (t) => {
   const dataDir = t.testdir()
   const { app } = await open(t, { exitCode: null }, { dataDir, capacity: { slots: 1 } })
-  const running = await submit(app)
+  // Even one that restarts when its node is lost: its attempt may still run, or have ended well.
+  const running = await submit(app, { retry: quick })
   await until(app, running.id, 'running')
   const waiting = await submit(app)
   const file = join(dataDir, 'copy.db')

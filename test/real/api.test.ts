@@ -39,7 +39,7 @@ await t.test(
         'backup|stream|events|drain'
       ],
       { cwd: folder, timeout: 120_000 }
-    ).catch((error: { stdout?: string }) => ({ stdout: error.stdout ?? String(error) }))
+    ).catch((error: Error & { stdout?: string }) => ({ stdout: error.stdout ?? error.message }))
     t.match(stdout, /(\d+) generated, \1 passed/, stdout.slice(-4000))
   }
 )

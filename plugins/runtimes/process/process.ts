@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  statSync,
   statfsSync,
   watch,
   writeFileSync,
@@ -311,6 +312,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     async open(report) {
       mkdirSync(attemptsDir, { recursive: true, mode: folderMode() })
       for (const folder of [runDir, outputDir]) mkdirSync(folder, { recursive: true, mode: 0o700 })
+      if (options.jobUser !== undefined) letPass(options.dataDir)
       const account = findAccount(options.jobUser, attemptsDir)
       for (const folder of [attemptsDir, join(runDir, 'deadlines')]) mkdirSync(folder, { recursive: true })
       chmodSync(attemptsDir, folderMode())
@@ -424,4 +426,10 @@ const messageOf = (error: unknown): string => (error instanceof Error ? error.me
 /** Names become folders. */
 function checkName(name: string): void {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/.test(name)) throw new Error(`Not the name of an attempt: ${name}`)
+}
+
+/** Lets other users pass through a folder of ours without letting them read it: the job's folder is below. */
+function letPass(folder: string): void {
+  const { uid, mode } = statSync(folder)
+  if (uid === process.getuid?.()) chmodSync(folder, (mode & 0o777) | 0o011)
 }

@@ -3,10 +3,13 @@ import type { Log } from '../log.ts'
 
 const walHeaderVersion = 2
 
-/** Makes the data directory and the database file, readable by this user alone. */
+/**
+ * Makes the data directory, readable by this user alone. Where others may pass through it (`chmod o+x`, for jobs that
+ * run as another user) they still may.
+ */
 export function prepareDirectory(dataDir: string): void {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  closeToOthers(dataDir, 0o700)
+  closeToOthers(dataDir, 0o700 | (statSync(dataDir).mode & 0o011))
 }
 
 /** SQLite gives its WAL the mode of the database, so the file gets its own before SQLite sees it. The lock is held. */
