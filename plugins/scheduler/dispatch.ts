@@ -194,6 +194,7 @@ export function toOrder(
     labels: spec.labels ?? {},
     deadlineAt: attempt.deadlineAt === null ? null : attempt.deadlineAt + watchdogSlackMs,
     logCapBytes: context.logCapBytes,
+    startedAt: attempt.startedAt,
     cursor: attempt.cursor
   }
 }

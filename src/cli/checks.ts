@@ -26,14 +26,22 @@ const check = (
 const lowDiskBytes = 2 ** 30
 const clockSlackMs = 2_000
 
-/** What can be seen without the service. */
-export async function* checkMachine(context: Context): AsyncGenerator<Check> {
+/** What can be seen without the service. `configFile` is the roost.yaml that it was started with, where that is told. */
+export async function* checkMachine(context: Context, configFile?: string): AsyncGenerator<Check> {
   yield checkNode(process.versions.node)
   const { env, connectionOptions } = context
-  let reserveBytes = 0
+  let reserve: DiskReserve = { bytes: 0, isKnown: false }
   try {
-    const { config, file } = await loadOrExplain(env, { dataDir: connectionOptions.dataDir })
-    reserveBytes = config.diskReserveBytes
+    const { config, file, sources } = await loadOrExplain(env, {
+      config: configFile,
+      dataDir: connectionOptions.dataDir
+    })
+    reserve = {
+      bytes: config.diskReserveBytes,
+      isKnown: file !== null || sources['diskReserveBytes'] !== undefined
+    }
+    // The service of this configuration is the one that is looked at.
+    connectionOptions.dataDir = config.dataDir
     yield check('configuration', 'ok', file ?? 'defaults and environment')
   } catch (error) {
     if (!(error instanceof CliError)) throw error
@@ -44,7 +52,7 @@ export async function* checkMachine(context: Context): AsyncGenerator<Check> {
       'Correct what is named; "roost config" shows the rest'
     )
   }
-  yield* checkDataDir(dataDirOf(connectionOptions), reserveBytes)
+  yield* checkDataDir(dataDirOf(connectionOptions), reserve)
 }
 
 export function checkNode(found: string): Check {
@@ -58,7 +66,7 @@ export function checkNode(found: string): Check {
   )
 }
 
-async function* checkDataDir(dataDir: string, reserveBytes: number): AsyncGenerator<Check> {
+async function* checkDataDir(dataDir: string, reserve: DiskReserve): AsyncGenerator<Check> {
   let mode: number
   try {
     const found = await stat(dataDir)
@@ -94,22 +102,34 @@ async function* checkDataDir(dataDir: string, reserveBytes: number): AsyncGenera
     )
   }
   const { bavail, bsize } = await statfs(dataDir)
-  const free = bavail * bsize
-  const message = `${bytes(free)} free at ${dirname(dataDir)}`
-  if (free <= reserveBytes)
-    yield check(
-      'disk',
-      'fail',
-      message,
-      `No attempt starts below ${bytes(reserveBytes)} (diskReserveBytes); make room`
-    )
-  else
-    yield check(
-      'disk',
-      free < lowDiskBytes ? 'warn' : 'ok',
-      message,
-      free < lowDiskBytes ? 'Make room before jobs are held back' : null
-    )
+  yield checkDisk(bavail * bsize, dirname(dataDir), reserve)
+}
+
+/** diskReserveBytes; `isKnown` where a file or the environment was read, else the service may have another. */
+export interface DiskReserve {
+  bytes: number
+  isKnown: boolean
+}
+
+/** Says of a default only that it is one: how the service was started cannot be seen from here. */
+export function checkDisk(freeBytes: number, at: string, reserve: DiskReserve): Check {
+  const message = `${bytes(freeBytes)} free at ${at}`
+  if (freeBytes < reserve.bytes)
+    return reserve.isKnown
+      ? check(
+          'disk',
+          'fail',
+          message,
+          `No attempt starts below ${bytes(reserve.bytes)} (diskReserveBytes); make room`
+        )
+      : check(
+          'disk',
+          'warn',
+          message,
+          `By default no attempt starts below ${bytes(reserve.bytes)} (diskReserveBytes): make room, or name the configuration of the service: roost doctor --config FILE`
+        )
+  const isLow = freeBytes < lowDiskBytes
+  return check('disk', isLow ? 'warn' : 'ok', message, isLow ? 'Make room before jobs are held back' : null)
 }
 
 /** What the service says of itself. */

@@ -6,11 +6,8 @@ export const isId = (text: string): boolean => /^[0-9a-hjkmnp-tv-z]{26}$/.test(t
 
 /** The job with this id, else the newest with this name. Throws ApiError `job-not-found`. */
 export async function findJob(client: ApiClient, idOrName: string): Promise<Job> {
-  if (isId(idOrName)) return await answer(client.GET('/v1/jobs/{id}', { params: { path: { id: idOrName } } }))
-  const found = /^[a-z0-9-]{1,63}$/.test(idOrName)
-    ? (await answer(client.GET('/v1/jobs', { params: { query: { name: idOrName, limit: 1 } } }))).items[0]
-    : undefined
-  if (found === undefined)
+  const found = await findJobOrNull(client, idOrName)
+  if (found === null)
     throw new CliError(
       'job-not-found',
       exits.failed,
@@ -18,6 +15,14 @@ export async function findJob(client: ApiClient, idOrName: string): Promise<Job>
       { remedy: 'See them with: roost ps -a' }
     )
   return found
+}
+
+/** The same; null where no job has that name. An id that is unknown is still thrown. */
+export async function findJobOrNull(client: ApiClient, idOrName: string): Promise<Job | null> {
+  if (isId(idOrName)) return await answer(client.GET('/v1/jobs/{id}', { params: { path: { id: idOrName } } }))
+  if (!/^[a-z0-9-]{1,63}$/.test(idOrName)) return null
+  const list = await answer(client.GET('/v1/jobs', { params: { query: { name: idOrName, limit: 1 } } }))
+  return list.items[0] ?? null
 }
 
 /** The id that is meant. */

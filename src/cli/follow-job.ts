@@ -1,6 +1,7 @@
 import type { Context } from './context.ts'
 import { exitOfJob, exits } from './exit.ts'
-import { write } from './output.ts'
+import { createLossNotes } from './loss-notes.ts'
+import { plain, write } from './output.ts'
 import { answer, retrying, type Job, type Session } from './session.ts'
 import { onInterrupt } from './signals.ts'
 import { createStatusLine } from './status-line.ts'
@@ -57,8 +58,9 @@ export async function followJob(
     const ended = await retrying(
       session,
       (client) => answer(client.GET('/v1/jobs/{id}', { params: { path: { id: job.id } } })),
-      { signal: abort.signal }
+      { signal: abort.signal, onWait: (error) => screen.lost(error.message) }
     )
+    screen.back()
     screen.end(ended)
     return exitOfJob(ended)
   } catch (error) {
@@ -92,11 +94,14 @@ function createScreen(context: Context, job: Job) {
   let attempt = 0
   /** Where the cursor of the terminal stands after the last output. */
   let atLineStart = true
-  let isAway = false
+  const loss = createLossNotes(say)
 
   /** A line of ours between those of the job; for people only. */
   function note(text: string): void {
-    if (!stderr.isTTY) return
+    if (stderr.isTTY) say(text)
+  }
+
+  function say(text: string): void {
     line.clear()
     if (!atLineStart) stderr.write('\n')
     atLineStart = true
@@ -128,19 +133,13 @@ function createScreen(context: Context, job: Job) {
       if (json) await write(stdout, `${JSON.stringify(frame)}\n`)
       if (frame.type === 'status') showStatus(frame)
     },
-    lost(message: string): void {
-      if (!isAway) note(`${message}; the job goes on, waiting for the service to come back`)
-      isAway = true
-    },
-    back(): void {
-      if (isAway) note('the service is back; going on where it was')
-      isAway = false
-    },
+    lost: (message: string) => loss.lost(plain(message)),
+    back: () => loss.back(),
     /** Keeps the reason of a waiting job fresh, on a terminal. */
     askWhy(session: Session): NodeJS.Timeout | undefined {
       if (!stderr.isTTY) return undefined
       return setInterval(() => {
-        if (state !== 'queued' || isAway) return
+        if (state !== 'queued' || loss.isAway) return
         session.client.GET('/v1/jobs/{id}', { params: { path: { id: job.id } } }).then(
           ({ data }) => {
             if (data?.state === 'queued' && state === 'queued' && data.message !== null)

@@ -25,7 +25,8 @@ Usage: roost COMMAND [FLAGS] [ARGUMENTS]
 
 ${parts.join('\n')}
 Every command takes --json, --url URL, --data-dir DIR and --help. "roost COMMAND --help" shows more.
-Exit codes: 0 done, 1 failed (run and wait: the job's own), 64 usage, 69 no service, 77 not allowed, 130 detached.
+Exit codes: 0 done, 1 failed (run and wait: the job's own), 64 usage or a request that is not valid,
+69 no service, 77 not allowed, 130 detached.
 `
 }
 

@@ -82,7 +82,9 @@ function report(error: unknown, json: boolean): number {
   const lines =
     problem === null
       ? [error.message]
-      : [problem.title, ...(problem.detail === undefined ? [] : [problem.detail])]
+      : problem.detail?.startsWith(problem.title) === true
+        ? [problem.detail]
+        : [problem.title, ...(problem.detail === undefined ? [] : [problem.detail])]
   const fields =
     problem?.errors?.filter(
       ({ pointer, message }) => problem.errors!.length > 1 || problem.detail !== `${pointer} ${message}`

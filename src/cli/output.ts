@@ -21,6 +21,16 @@ export async function write(stream: Writable, chunk: string | Uint8Array): Promi
 export const plain = (text: string): string =>
   text.replaceAll(/[\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu, ' ').trim()
 
+/** Most letters of a {@link phrase}. */
+const maxPhrase = 72
+
+/** The first phrase of a text of others, on one safe line; what is left out is told by an ellipsis. */
+export function phrase(text: string): string {
+  const whole = plain(text)
+  const first = whole.split(/[;.] | \(/, 1)[0]!
+  return cut(first === whole ? whole : `${first}…`, maxPhrase)
+}
+
 /** The last column is not cut below this. */
 const minLast = 20
 

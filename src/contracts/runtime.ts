@@ -21,6 +21,8 @@ export interface AttemptOrder {
   deadlineAt: number | null
   /** Most bytes of output kept per attempt and stream; the rest is dropped at its source and told. */
   logCapBytes: number
+  /** When it was first seen running; null where that was never reported. Such an attempt is never started again. */
+  startedAt: number | null
   /** Where the log stands already: the `cursor` of the last stored observation; null at the first start. */
   cursor: string | null
 }

@@ -64,8 +64,31 @@ await t.test('with a line that is no job nothing is submitted, unless --skip-inv
   t.match(stderr, /line 4: \/priority must be <= 100/)
   t.equal((await runCli(['ps', '-aq', '--limit', '0'], { dataDir })).stdout, before)
   const skipped = await batch(lines, '--skip-invalid', '--json')
-  t.equal(skipped.code, 1)
-  t.match(JSON.parse(skipped.stdout), { total: 3, succeeded: 1, failed: 2 })
+  t.equal(skipped.code, 0)
+  t.match(JSON.parse(skipped.stdout), {
+    total: 1,
+    succeeded: 1,
+    failed: 0,
+    skipped: [{ line: 2 }, { line: 3 }, { line: 4, message: /priority/ }]
+  })
+  t.match(await batch(lines, '--skip-invalid'), {
+    code: 0,
+    stdout: /^1 job in \S+: 1 succeeded; 3 lines left out\n/
+  })
+  t.match(await batch([['false'], 'not json'], '--skip-invalid'), { code: 1, stdout: /1 line left out/ })
+  t.match(await batch(['not json'], '--skip-invalid'), { code: 64, stderr: /nothing was submitted/ })
+  const detached = await batch(lines.slice(0, 2), '--skip-invalid', '--detach', '--json')
+  t.equal(detached.code, 0)
+  t.match(
+    detached.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object),
+    [
+      { line: 1, state: 'accepted' },
+      { line: 2, id: null, state: 'skipped' }
+    ]
+  )
 })
 
 await t.test('a batch can be left, found by its label and cancelled', async (t) => {

@@ -27,12 +27,18 @@ await t.test('jobs are listed, shown, run again and cancelled', async (t) => {
   t.equal((await roost('rerun', '--follow', 'shown')).code, 3)
   t.match(await roost('cancel', 'shown'), { code: 1, stderr: /finished/ })
   t.match(await roost('cancel'), { code: 64 })
+  t.match(await roost('cancel', '--label', 'a=none'), { code: 0, stdout: '', stderr: /^No job matches/ })
 
-  const id = (await roost('run', '-d', '--', 'sleep', '60')).stdout.trim()
+  const id = (await roost('run', '-d', '--name', 'resting', '--', 'sleep', '60')).stdout.trim()
   t.match(await roost('pods', '--job', id), { code: 0, stdout: new RegExp(`roost-${id}-1 +process`) })
   t.match(await roost('wait', '--timeout', '0.1', id), { code: 124 })
-  t.match(await roost('evict', id, '--reason', 'room is needed'), { code: 0, stdout: /back into the queue/ })
-  t.match(await roost('evict', `roost-${'0'.repeat(26)}-1`), { code: 1 })
+  t.match(await roost('evict', 'resting', '--reason', 'room is needed'), {
+    code: 0,
+    stdout: /back into the queue/
+  })
+  t.match(await roost('evict', `roost-${'0'.repeat(26)}-1`), { code: 1, stderr: /No workload is named/ })
+  t.match(await roost('evict', 'nobody'), { code: 1, stderr: /No job and no workload is named "nobody"/ })
+  t.match(await roost('evict', 'shown'), { code: 1, stderr: /finished/ }, 'a name is that of a job')
   t.equal((await roost('cancel', id)).code, 0)
   t.equal((await roost('wait', id)).code, 130)
 })

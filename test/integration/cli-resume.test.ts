@@ -18,8 +18,13 @@ await t.test(
     out() { i=$1; while [ $i -lt $2 ]; do echo "line $i"; i=$((i+1)); done; }
     gate() { while [ ! -e ${folder}/$1 ]; do sleep 0.02; done; }
     out 0 2000; gate away; out 2000 4000; printf half; touch ${folder}/written; gate back; echo " line"; out 4000 6000; echo oops >&2; exit 9`
-    const cli = startCli(['run', '--', 'sh', '-c', script], { dataDir })
+    const cli = startCli(['run', '--name', 'gated', '--', 'sh', '-c', script], { dataDir })
     await cli.until((out) => out.includes('line 1999\n'))
+    const others = [
+      startCli(['logs', '-f', 'gated'], { dataDir }),
+      startCli(['logs', '-f', '--json', 'gated'], { dataDir })
+    ]
+    for (const other of others) await other.until((out) => out.includes('line 1999'))
     await service.kill()
     writeFileSync(join(folder, 'away'), '')
     await untilFile(folder, () => existsSync(join(folder, 'written')))
@@ -30,7 +35,9 @@ await t.test(
     const ended = await cli.ended
     t.equal(ended.code, 9)
     t.equal(ended.stdout, `${lines(0, 4000)}half line\n${lines(4000, 6000)}`)
-    t.equal(ended.stderr, 'oops\n')
+    const told = /^roost: lost the service; trying again [^\n]*\nroost: the service is back\n/
+    t.match(ended.stderr, new RegExp(`${told.source}oops\\n$`), 'a loss is told once, without a terminal too')
+    for (const other of others) t.match(await other.ended, { code: 0, stderr: told })
   }
 )
 

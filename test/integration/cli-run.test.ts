@@ -65,7 +65,9 @@ await t.test('a refused job is told field by field', async (t) => {
   t.match(ended.stderr, /\/name must match[^]*\/resources\/cpu must match/)
   const asJson = await roost('run', '--json', '--name', 'Not A Label', '--', 'true')
   t.match(JSON.parse(asJson.stderr), { status: 422, code: 'invalid', errors: [{ pointer: '/name' }] })
-  t.match(await roost('run', '--gpu', '64', '--', 'true'), { code: 64, stderr: /64 GPUs/ })
+  const never = await roost('run', '--gpu', '64', '--', 'true')
+  t.match(never, { code: 64, stderr: /64 GPUs/ })
+  t.equal(never.stderr.split('could ever run this job').length, 2, 'it is said once')
 })
 
 await t.test('--json gives the job, then the frames of its log', async (t) => {

@@ -61,7 +61,10 @@ await t.test('a token that is not known is 77, and so is one that may not', asyn
   const env = { ROOST_URL: service.url, ROOST_TOKEN: token }
   t.match(await runCli(['ps'], { env }), { code: 0 })
   t.match(await runCli(['run', '--', 'true'], { env }), { code: 77, stderr: /write:jobs/ })
-  t.match(await roost('token', 'list'), { code: 0, stdout: new RegExp(`${record.id} +reader`) })
+  t.match(await roost('token', 'list'), {
+    code: 0,
+    stdout: new RegExp(`${record.id} +reader .* expires in `)
+  })
   t.match(await roost('token', 'revoke', record.id), { code: 0 })
   t.match(await roost('token'), { code: 0, stdout: `${service.token}\n` })
   t.match(await roost('token', 'create', '--name', 'x', '--scope', 'everything'), {
@@ -100,7 +103,12 @@ await t.test('doctor finds nothing wrong here, and the open door where there is 
     'limits'
   ])
     t.match(stdout, new RegExp(`^(ok|warn) +${name} `, 'm'))
-  const open = join(t.testdir(), 'open')
+  const folder = t.testdir({ 'roost.yaml': `diskReserveBytes: ${2 ** 52}\ndataDir: ${dataDir}\n` })
+  t.match(await runCli(['doctor', '--config', join(folder, 'roost.yaml')]), {
+    code: 1,
+    stdout: /fail +disk[^]*No attempt starts below 4096 TiB[^]*ok +service/
+  })
+  const open = join(folder, 'open')
   mkdirSync(open, { mode: 0o755 })
   writeFileSync(join(open, 'token'), 'x', { mode: 0o644 })
   t.match(await runCli(['doctor'], { dataDir: open }), {
@@ -134,6 +142,14 @@ await t.test('install-service shows the unit and what it would do', async (t) =>
     { code: 0, stderr: /nothing to do/ }
   )
 })
+
+await t.test(
+  'install-service without systemd says what to do instead',
+  { skip: existsSync('/run/systemd/system') && 'systemd runs here' },
+  async (t) => {
+    t.match(await runCli(['install-service', '--user']), { code: 1, stderr: /nohup \.\/roost up/ })
+  }
+)
 
 await t.test('completion for bash knows commands, flags, choices and ids', async (t) => {
   const { stdout } = await runCli(['completion', 'bash'])

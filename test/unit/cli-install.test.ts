@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { checkClock, checkNode } from '../../src/cli/checks.ts'
+import { checkClock, checkDisk, checkNode } from '../../src/cli/checks.ts'
 import { unitText } from '../../src/cli/systemd-unit.ts'
 
 const options = {
@@ -77,4 +77,19 @@ await t.test('doctor knows which Node fits and whether the clocks agree', async 
     message: /10m behind|9m59s behind/
   })
   t.equal(checkClock(null, now, now).state, 'warn')
+})
+
+await t.test('of a default doctor says only that it is one', async (t) => {
+  const little = 2 ** 20
+  const bytes = 64 * 2 ** 20
+  t.match(checkDisk(little, '/data', { bytes, isKnown: true }), {
+    state: 'fail',
+    remedy: /^No attempt starts below 64 MiB/
+  })
+  t.match(checkDisk(little, '/data', { bytes, isKnown: false }), {
+    state: 'warn',
+    remedy: /^By default .*64 MiB.*--config FILE/
+  })
+  t.match(checkDisk(little, '/data', { bytes: 0, isKnown: true }), { state: 'warn', remedy: /^Make room/ })
+  t.match(checkDisk(2 ** 40, '/data', { bytes, isKnown: false }), { state: 'ok', remedy: null })
 })

@@ -7,11 +7,13 @@ import {
   createPaint,
   cut,
   duration,
+  phrase,
   plain,
   shellLine,
   table,
   write
 } from '../../src/cli/output.ts'
+import { ranFor } from '../../src/cli/commands/ps.ts'
 import { parseDuration, parseInteger, parsePair } from '../../src/cli/units.ts'
 
 await t.test('columns are aligned, numbers to the right, the last one is cut to the terminal', async (t) => {
@@ -49,6 +51,30 @@ await t.test('what others wrote cannot steer the terminal', async (t) => {
   fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => !/\p{Cc}/u.test(plain(text))))
   t.equal(plain('a\x1b[2Jb\nc\u202ed'), 'a [2Jb c d')
   t.equal(cut('ab…cd', 3), 'ab…')
+})
+
+await t.test('a phrase is the first of a text, and short', async (t) => {
+  t.equal(
+    phrase('restored from a backup: 3 waiting jobs start after "roost undrain" (they may have run)'),
+    'restored from a backup: 3 waiting jobs start after "roost undrain"…'
+  )
+  t.equal(
+    phrase('vm: 4 CPUs are free; other: none'),
+    'vm: 4 CPUs are free…',
+    'what stands before a colon alone says nothing'
+  )
+  t.equal(phrase('It exited with 3'), 'It exited with 3')
+  t.equal(phrase('needs 1.5 GiB (of 1 GiB)'), 'needs 1.5 GiB…')
+  fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => Array.from(phrase(text)).length <= 72))
+})
+
+await t.test('a job that waits has not run', async (t) => {
+  const job = { startedAt: '2026-01-01T00:00:00Z', finishedAt: null }
+  const now = Date.parse('2026-01-01T00:00:12Z')
+  t.equal(ranFor({ ...job, state: 'queued' }, now), null)
+  t.equal(ranFor({ ...job, state: 'running' }, now), '12s')
+  t.equal(ranFor({ startedAt: null, finishedAt: '2026-01-01T00:00:05Z', state: 'cancelled' }, now), null)
+  t.equal(ranFor({ ...job, finishedAt: '2026-01-01T00:00:05Z', state: 'failed' }, now), '5s')
 })
 
 await t.test('times and sizes are short', async (t) => {

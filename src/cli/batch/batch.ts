@@ -10,7 +10,7 @@ import { retrying, type RetryOptions, type Session } from '../session.ts'
 import { onInterrupt } from '../signals.ts'
 import { plan, submit } from '../submit.ts'
 import { batchLabel, countEntries, type Entry } from './entries.ts'
-import { createProgress } from './progress.ts'
+import { createProgress, type Progress } from './progress.ts'
 import { readBatch, type BadLine, type BatchLine } from './read.ts'
 import { printSummary, summarise } from './summary.ts'
 import { cancelAll, watchEntries } from './watch.ts'
@@ -46,7 +46,7 @@ export async function runBatch(context: Context, values: BatchValues): Promise<n
       '--idempotency-key of a batch must be 1 to 200 printable characters without spaces and commas'
     )
   const abort = new AbortController()
-  const entries: Entry[] = lines.map(({ line, spec }) => ({
+  let entries: Entry[] = lines.map(({ line, spec }) => ({
     line,
     spec: { ...spec, labels: { ...spec.labels, [batchLabel]: batch } },
     id: null,
@@ -58,10 +58,7 @@ export async function runBatch(context: Context, values: BatchValues): Promise<n
   const retry: RetryOptions = {
     signal: abort.signal,
     waitsOutBusy: true,
-    onWait: (error) =>
-      progress.trouble(
-        error instanceof ApiError ? error.message : `${error.message}; waiting for it to come back`
-      )
+    onWait: (error) => progress.stuck(error)
   }
   let cancelled = false
   const stopListening = onInterrupt((count) => {
@@ -77,22 +74,21 @@ export async function runBatch(context: Context, values: BatchValues): Promise<n
       progress.stop()
       tellFaults(context, faults, values['skip-invalid'] === true)
       if (values['skip-invalid'] !== true) return exits.usage
-      for (const { line, message } of refused)
-        Object.assign(
-          entries.find((entry) => entry.line === line)!,
-          { state: 'refused', message }
-        )
+      const skipped = new Set(refused.map(({ line }) => line))
+      entries = entries.filter(({ line }) => !skipped.has(line))
+      if (entries.length === 0)
+        throw new UsageError(`No line of ${values.from} is a job; nothing was submitted`)
     }
     await Promise.all([
       submitAll(session, entries, batch, values['unique-name'] === true, retry, progress),
       values.detach === true ? null : watchEntries(session, entries, batch, abort.signal, progress)
     ])
     progress.stop()
-    if (values.detach === true) return await printAccepted(context, entries)
-    const summary = summarise(batch, entries, Date.now() - began)
+    if (values.detach === true) return await printAccepted(context, entries, faults)
+    const summary = summarise(batch, entries, Date.now() - began, faults)
     if (context.json) await context.printJson(summary)
     else await printSummary(context, summary, entries)
-    return summary.succeeded === summary.total && bad.length === 0 ? exits.ok : exits.failed
+    return summary.succeeded === summary.total ? exits.ok : exits.failed
   } catch (error) {
     progress.stop()
     if (!abort.signal.aborted) {
@@ -182,7 +178,7 @@ async function submitAll(
   batch: string,
   uniqueName: boolean,
   retry: RetryOptions,
-  progress: { trouble(message: string | null): void }
+  progress: Progress
 ): Promise<void> {
   await limited(
     entries.filter(({ state }) => state === 'unsent'),
@@ -191,7 +187,7 @@ async function submitAll(
       try {
         // The key makes a second submission after a lost answer the same job.
         const job = await submit(session, entry.spec, { ...retry, key: `${batch}-${entry.line}`, uniqueName })
-        progress.trouble(null)
+        progress.goesOn()
         Object.assign(entry, { id: job.id, state: 'queued' })
       } catch (error) {
         if (!(error instanceof ApiError) || error.exitCode === exits.forbidden) throw error
@@ -201,7 +197,11 @@ async function submitAll(
   )
 }
 
-async function printAccepted(context: Context, entries: readonly Entry[]): Promise<number> {
+async function printAccepted(
+  context: Context,
+  entries: readonly Entry[],
+  skipped: readonly BadLine[]
+): Promise<number> {
   for (const { line, id, message, state } of entries) {
     if (context.json)
       await context.print(
@@ -210,5 +210,8 @@ async function printAccepted(context: Context, entries: readonly Entry[]): Promi
     else if (id !== null) await context.print(`${id}\n`)
     else context.note(`roost: line ${line}: ${plain(message ?? 'not accepted')}`)
   }
+  if (context.json)
+    for (const { line, message } of skipped)
+      await context.print(`${JSON.stringify({ line, id: null, state: 'skipped', message })}\n`)
   return entries.every(({ id }) => id !== null) ? exits.ok : exits.failed
 }

@@ -1,4 +1,6 @@
 import type { Context } from '../context.ts'
+import { Unreachable } from '../exit.ts'
+import { createLossNotes } from '../loss-notes.ts'
 import { cut, duration, plain } from '../output.ts'
 import { finishedOf, type Counts } from './entries.ts'
 
@@ -51,8 +53,10 @@ export function progressText(counts: Counts, rate: number | null): string {
   ].join('  ')
 }
 
+export type Progress = ReturnType<typeof createProgress>
+
 /** Draws how far a batch is: one line in place on a terminal, else a line now and then. */
-export function createProgress({ stderr, json }: Context, count: () => Counts) {
+export function createProgress({ stderr, json, note }: Context, count: () => Counts) {
   const rate = createRate()
   let trouble: string | null = null
   let drawn = false
@@ -74,10 +78,18 @@ export function createProgress({ stderr, json }: Context, count: () => Counts) {
   }
   // A program that reads JSON and no terminal wants no chatter.
   const timer = json && !live ? null : setInterval(draw, live ? redrawMs : lineMs)
+  // Elsewhere the progress tells it.
+  const loss = timer === null ? createLossNotes((text) => note(`roost: ${text}`)) : null
   return {
-    /** Why it does not go on just now; null when it does. */
-    trouble(message: string | null): void {
-      trouble = message
+    /** Why it does not go on just now. */
+    stuck(error: Error): void {
+      const isLost = error instanceof Unreachable
+      if (isLost) loss?.lost(plain(error.message))
+      trouble = isLost ? `${error.message}; waiting for it to come back` : error.message
+    },
+    goesOn(): void {
+      loss?.back()
+      trouble = null
     },
     stop(): void {
       if (timer !== null) clearInterval(timer)

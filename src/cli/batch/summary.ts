@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts'
 import { duration, plain } from '../output.ts'
 import { countEntries, type Counts, type Entry } from './entries.ts'
+import type { BadLine } from './read.ts'
 
 const failuresShown = 10
 
@@ -10,6 +11,8 @@ export interface Summary extends Counts {
   /** From start to end, and from acceptance to start; null where no job of the batch ran. */
   ranSeconds: Percentiles | null
   waitedSeconds: Percentiles | null
+  /** Lines that --skip-invalid left out; in none of the counts. */
+  skipped: readonly BadLine[]
   jobs: {
     line: number
     id: string | null
@@ -26,7 +29,12 @@ export interface Percentiles {
   max: number
 }
 
-export function summarise(batch: string, entries: readonly Entry[], tookMs: number): Summary {
+export function summarise(
+  batch: string,
+  entries: readonly Entry[],
+  tookMs: number,
+  skipped: readonly BadLine[] = []
+): Summary {
   const ran: number[] = []
   const waited: number[] = []
   const jobs = entries.map(({ line, id, spec, state, message, end }) => {
@@ -49,6 +57,7 @@ export function summarise(batch: string, entries: readonly Entry[], tookMs: numb
     seconds: tookMs / 1000,
     ranSeconds: percentiles(ran),
     waitedSeconds: percentiles(waited),
+    skipped,
     jobs
   }
 }
@@ -69,6 +78,7 @@ export async function printSummary(
   entries: readonly Entry[]
 ): Promise<void> {
   const { paint } = context
+  const skipped = summary.skipped.length
   const unfinished = summary.total - summary.succeeded - summary.failed - summary.cancelled
   const parts = [
     paint('green', `${summary.succeeded} succeeded`),
@@ -77,7 +87,7 @@ export async function printSummary(
     ...(unfinished === 0 ? [] : [`${unfinished} not ended yet`])
   ]
   await context.print(
-    `${summary.total} job${summary.total === 1 ? '' : 's'} in ${duration(summary.seconds * 1000)}: ${parts.join(', ')}\n`
+    `${summary.total} job${summary.total === 1 ? '' : 's'} in ${duration(summary.seconds * 1000)}: ${parts.join(', ')}${skipped === 0 ? '' : `; ${skipped} line${skipped === 1 ? '' : 's'} left out`}\n`
   )
   const row = (what: string, values: Percentiles | null) =>
     values === null

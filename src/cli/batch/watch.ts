@@ -4,6 +4,7 @@ import { limited } from '../limited.ts'
 import { jobPages } from '../commands/ps.ts'
 import { answer, retrying, type ApiClient, type JobState, type Session } from '../session.ts'
 import { batchLabel, endOf, isOver, type Entry } from './entries.ts'
+import type { Progress } from './progress.ts'
 
 const atOnce = 16
 const minPauseMs = 200
@@ -20,12 +21,12 @@ export async function watchEntries(
   entries: readonly Entry[],
   batch: string,
   signal: AbortSignal,
-  progress: { trouble(message: string | null): void }
+  progress: Progress
 ): Promise<void> {
   const retry = {
     signal,
     waitsOutBusy: true,
-    onWait: (error: Error) => progress.trouble(`${error.message}; waiting for it to come back`)
+    onWait: (error: Error) => progress.stuck(error)
   }
   for (;;) {
     signal.throwIfAborted()
@@ -35,7 +36,7 @@ export async function watchEntries(
     const known = entries.filter((entry) => entry.id !== null && !isOver(entry))
     if (known.length > 0) {
       const unfinished = await retrying(session, (client) => listUnfinished(client, batch), retry)
-      progress.trouble(null)
+      progress.goesOn()
       tookMs = Date.now() - began
       for (const entry of known) entry.state = unfinished.get(entry.id!) ?? entry.state
       await limited(

@@ -66,7 +66,7 @@ export const cancel = defineCommand({
           : `${id} ${job.state === 'cancelled' ? 'is cancelled' : 'is being cancelled'}\n`
       )
     })
-    if (ids.length === 0 && context.stderr.isTTY) context.note('No unfinished job has that label.')
+    if (ids.length === 0) context.note('No job matches: no unfinished one has that label')
     return failures.length === 0 ? exits.ok : exits.failed
   }
 })

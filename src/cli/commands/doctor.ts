@@ -1,4 +1,5 @@
 import { defineCommand } from '../command.ts'
+import type { Context } from '../context.ts'
 import { exits } from '../exit.ts'
 import { plain } from '../output.ts'
 import { checkMachine, checkService, type Check } from '../checks.ts'
@@ -6,14 +7,20 @@ import { checkMachine, checkService, type Check } from '../checks.ts'
 const colours = { ok: 'green', warn: 'yellow', fail: 'red' } as const
 
 export const doctor = defineCommand({
-  usage: '',
-  flags: {},
+  usage: '[FLAGS]',
+  flags: {
+    config: {
+      type: 'string',
+      value: 'FILE',
+      help: 'roost.yaml that the service was started with (default: ROOST_CONFIG)'
+    }
+  },
   positionals: [0, 0],
   notes: ['Exit code 1 where a check failed.'],
-  examples: ['roost doctor', 'roost doctor --json'],
-  async run(context) {
+  examples: ['roost doctor', 'roost doctor --config /etc/roost.yaml', 'roost doctor --json'],
+  async run(context, values) {
     const checks: Check[] = []
-    for await (const check of both(context)) {
+    for await (const check of both(context, values.config)) {
       checks.push(check)
       if (context.json) continue
       const { name, state, message, remedy } = check
@@ -26,7 +33,7 @@ export const doctor = defineCommand({
   }
 })
 
-async function* both(context: Parameters<typeof checkService>[0]): AsyncGenerator<Check> {
-  yield* checkMachine(context)
+async function* both(context: Context, configFile: string | undefined): AsyncGenerator<Check> {
+  yield* checkMachine(context, configFile)
   yield* checkService(context)
 }

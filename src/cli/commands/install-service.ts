@@ -106,7 +106,7 @@ function requireSystemd(system: boolean): void {
   }
   throw new CliError('no-systemd', exits.failed, 'systemd does not run here', {
     remedy:
-      'Let what starts programs here run "roost up": a line of its own in an init script, launchd, or a container (see Dockerfile). By hand: setsid nohup ./roost up >roost.log 2>&1 &'
+      'Run "./roost up" under what starts programs here (an init script, launchd, the entry point of a container); by hand: nohup ./roost up >roost.log 2>&1 &'
   })
 }
 

@@ -3,7 +3,8 @@ import { exits, UsageError } from '../exit.ts'
 import { findJob } from '../find-job.ts'
 import { showLog } from '../follow-job.ts'
 import { lastLines } from '../last-lines.ts'
-import { write } from '../output.ts'
+import { createLossNotes } from '../loss-notes.ts'
+import { plain, write } from '../output.ts'
 import { onInterrupt } from '../signals.ts'
 import { follow } from '../stream.ts'
 import { parseInteger } from '../units.ts'
@@ -41,10 +42,14 @@ export const logs = defineCommand({
         from = job.lastSeq + 1
       }
       if (from > last) return exits.ok
-      const onLost = () =>
-        context.stderr.isTTY &&
-        context.note('roost: the connection is lost; it goes on when the service is back')
-      for await (const frame of follow(session, job.id, { from, signal: abort.signal, onLost })) {
+      const loss = createLossNotes((text) => context.note(`roost: ${text}`))
+      const frames = follow(session, job.id, {
+        from,
+        signal: abort.signal,
+        onLost: (error) => loss.lost(plain(error.message)),
+        onBack: () => loss.back()
+      })
+      for await (const frame of frames) {
         if (frame.type !== 'log') {
           if (context.json) await write(context.stdout, `${JSON.stringify(frame)}\n`)
         } else if (attempt === null || frame.attempt === attempt) {

@@ -1,7 +1,7 @@
 import { defineCommand } from '../command.ts'
 import type { Context } from '../context.ts'
 import { UsageError } from '../exit.ts'
-import { duration, plain, shellLine, type Colour } from '../output.ts'
+import { duration, phrase, plain, shellLine, type Colour } from '../output.ts'
 import { answer, type ApiClient, type Job, type JobState } from '../session.ts'
 import { parseInteger, parsePair } from '../units.ts'
 
@@ -128,20 +128,25 @@ export const stateColour = (state: JobState): Colour | null => colours[state]
 
 async function printJobs(context: Context, jobs: readonly Job[]): Promise<void> {
   const now = Date.now()
+  // A terminal cuts what is too long; elsewhere a line stays one that can be read. The whole: roost get.
+  const brief = context.stdout.isTTY ? plain : phrase
   const rows = jobs.map((job) => [
     job.id,
     plain(job.name ?? '-'),
     context.paint(stateColour(job.state), job.state),
     duration(now - Date.parse(job.createdAt)),
     ranFor(job, now) ?? '-',
-    job.message === null ? commandOf(job) : `${commandOf(job, 40)}  (${plain(job.message)})`
+    job.message === null ? commandOf(job) : `${commandOf(job, 40)}  (${brief(job.message)})`
   ])
   await context.printTable(['ID', 'NAME', 'STATE', 'AGE', 'RAN', 'COMMAND'], rows)
 }
 
-/** How long it ran, or runs; null where it never started. */
-export const ranFor = ({ startedAt, finishedAt }: Job, now: number): string | null =>
-  startedAt === null
+/** How long it ran, or runs; null where it never started, or waits: also for its next attempt. */
+export const ranFor = (
+  { state, startedAt, finishedAt }: Pick<Job, 'state' | 'startedAt' | 'finishedAt'>,
+  now: number
+): string | null =>
+  startedAt === null || state === 'queued' || state === 'scheduled'
     ? null
     : duration((finishedAt === null ? now : Date.parse(finishedAt)) - Date.parse(startedAt))
 

@@ -1,8 +1,10 @@
 import { defineCommand } from '../command.ts'
 import type { Context } from '../context.ts'
-import { exits, UsageError } from '../exit.ts'
+import { exits, Unreachable, UsageError } from '../exit.ts'
 import { followJob } from '../follow-job.ts'
 import { jobFlags, readSpec } from '../job-flags.ts'
+import { createLossNotes } from '../loss-notes.ts'
+import { plain } from '../output.ts'
 import { answer, type Job, type JobSpec, type Session } from '../session.ts'
 import { onInterrupt } from '../signals.ts'
 import { createStatusLine } from '../status-line.ts'
@@ -27,7 +29,7 @@ export const run = defineCommand({
     },
     'skip-invalid': {
       type: 'boolean',
-      help: 'with --from: leave out lines that are no jobs, and run the others'
+      help: 'with --from: leave out lines that are no jobs, and run the others; the exit code is theirs'
     }
   },
   positionals: [0, Infinity],
@@ -83,6 +85,10 @@ async function submitUntilInterrupted(
 ): Promise<Job | null> {
   const abort = new AbortController()
   const line = createStatusLine(context.stderr)
+  const loss = createLossNotes((text) => {
+    line.clear()
+    context.note(`roost: ${text}`)
+  })
   line.set('submitting')
   const stopListening = onInterrupt((count) => (count > 1 ? process.exit(exits.detached) : abort.abort()))
   try {
@@ -91,8 +97,12 @@ async function submitUntilInterrupted(
       uniqueName: values['unique-name'],
       signal: abort.signal,
       mustConnectAtFirst: true,
-      onWait: (error) => line.set(`submitting: ${error.message}; trying again`)
+      onWait: (error) => {
+        if (error instanceof Unreachable) loss.lost(plain(error.message))
+        line.set(`submitting: ${error.message}; trying again`)
+      }
     })
+    loss.back()
     if (!abort.signal.aborted) return job
     if (rm === true)
       await answer(session.client.DELETE('/v1/jobs/{id}', { params: { path: { id: job.id } } }))

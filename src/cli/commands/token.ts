@@ -111,7 +111,7 @@ async function printTokens(context: Context): Promise<void> {
         ? 'for good'
         : Date.parse(expiresAt) <= now
           ? context.paint('red', 'expired')
-          : `until ${ago(expiresAt, now)}`,
+          : `expires ${ago(expiresAt, now)}`,
     granted.join(' ')
   ])
   await context.printTable(['ID', 'NAME', 'TENANT', 'MADE', 'VALID', 'SCOPES'], rows)

@@ -2,6 +2,7 @@ import { defineCommand } from '../command.ts'
 import { CliError, exitOfJob, exits } from '../exit.ts'
 import { findId } from '../find-job.ts'
 import { limited } from '../limited.ts'
+import { createLossNotes, type LossNotes } from '../loss-notes.ts'
 import { plain } from '../output.ts'
 import { answer, retrying, type Job, type Session } from '../session.ts'
 import { onInterrupt } from '../signals.ts'
@@ -35,9 +36,10 @@ export const wait = defineCommand({
     const timer = timeout === null ? null : setTimeout(() => abort.abort('timeout'), timeout * 1000)
     const stopListening = onInterrupt(() => abort.abort('interrupt'))
     try {
+      const loss = createLossNotes((text) => context.note(`roost: ${text}`))
       const ids = await limited(names, atOnce, (name) => findId(session.client, name))
       const jobs = await limited(ids, atOnce, async (id) => {
-        const job = await untilFinished(session, id, abort.signal)
+        const job = await untilFinished(session, id, abort.signal, loss)
         if (!context.json)
           await context.print(
             `${id}  ${context.paint(stateColour(job.state), job.state)}${job.message === null ? '' : `  ${plain(job.message)}`}\n`
@@ -62,16 +64,25 @@ export const wait = defineCommand({
 })
 
 /** The job once it has ended. Rejects where the signal comes first. */
-export async function untilFinished(session: Session, id: string, signal: AbortSignal): Promise<Job> {
+export async function untilFinished(
+  session: Session,
+  id: string,
+  signal: AbortSignal,
+  loss: LossNotes
+): Promise<Job> {
+  const onLost = (error: Error) => loss.lost(plain(error.message), id)
   const ask = () =>
     retrying(session, (client) => answer(client.GET('/v1/jobs/{id}', { params: { path: { id } } })), {
-      signal
+      signal,
+      onWait: onLost
     })
   for (;;) {
     const job = await ask()
+    loss.back(id)
     if (job.finishedAt !== null) return job
     let seen = job.lastSeq
-    for await (const frame of follow(session, id, { from: seen + 1, signal })) seen = frame.seq
+    const frames = follow(session, id, { from: seen + 1, signal, onLost, onBack: () => loss.back(id) })
+    for await (const frame of frames) seen = frame.seq
     signal.throwIfAborted()
   }
 }
