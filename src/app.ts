@@ -77,7 +77,7 @@ export async function createApp(
     diskReserveBytes: config.diskReserveBytes,
     process: config.process === 'on' || (config.process === 'auto' && isLoopback(config.host))
   })
-  await app.register(scheduler, { logCapBytes: config.logCapBytes, stopJobs: config.stopJobs })
+  await app.register(scheduler, { logCapBytes: config.logCapBytes })
   await app.register(stream)
   await app.register(openapi, { version })
   await app.register(observability, { metricsPort: config.metricsPort, host: config.host })

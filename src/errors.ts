@@ -30,6 +30,7 @@ export const catalogue = {
   invalid: [422, 'The request is not valid'],
   unplaceable: [422, 'No node in sight could ever run this job'],
   'idempotency-mismatch': [422, 'That Idempotency-Key was used for another body'],
+  'expectation-failed': [417, 'That expectation cannot be met'],
   'upgrade-required': [426, 'Open this path as a WebSocket'],
   'rate-limited': [429, 'Too many requests'],
   'quota-exceeded': [429, 'A quota is used up'],

@@ -1,7 +1,8 @@
+import { isUtf8 } from 'node:buffer'
 import { randomFillSync } from 'node:crypto'
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
 import { isIP, type Socket } from 'node:net'
-import type { Writable } from 'node:stream'
+import type { Duplex, Writable } from 'node:stream'
 import { LogController, type FastifyHttpOptions, type FastifyInstance } from 'fastify'
 import type { Config } from './config/schema.ts'
 import { RoostError, type ErrorCode } from './errors.ts'
@@ -12,6 +13,7 @@ import { problemType, sendProblem, toProblem } from './problem.ts'
 const bodyLimitBytes = 2 ** 20
 /** A client that sends its headers or body slower than this is cut (slow loris). */
 const requestTimeoutMs = 60_000
+const closeGraceMs = 3_000
 
 /** The server's own settings: limits, request ids, the log. */
 export function readHttp(config: Config, logTo: Writable | undefined): FastifyHttpOptions<Server> {
@@ -27,6 +29,13 @@ export function readHttp(config: Config, logTo: Writable | undefined): FastifyHt
     },
     bodyLimit: bodyLimitBytes,
     requestTimeout: requestTimeoutMs,
+    http: {
+      // A request without a Host is refused in our own words, by the host check.
+      requireHostHeader: false,
+      // Many clients offer h2c with every request: only a WebSocket of the stream's is an upgrade (Node 24.9 and newer).
+      shouldUpgradeCallback: ({ headers, url = '' }: IncomingMessage) =>
+        headers.upgrade?.toLowerCase() === 'websocket' && url.startsWith('/stream/')
+    } as ServerOptions,
     logController: new LogController({ disableRequestLogging: true }),
     // A stop answers what is under way and closes idle connections at once.
     forceCloseConnections: 'idle',
@@ -61,10 +70,33 @@ export function addHttpHooks(app: FastifyInstance): void {
     // A refused upgrade leaves a socket that no longer belongs to the HTTP server: nobody else would close it.
     if (request.headers.upgrade !== undefined) request.raw.socket.end()
   })
+  // Closing waits for the answers under way; a client that neither reads nor leaves is not waited for.
+  app.addHook('preClose', async () => {
+    setTimeout(() => app.server.closeAllConnections(), closeGraceMs).unref()
+  })
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (_request, text, done) =>
-    parseBody(text, done)
-  )
+  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, bytes, done) => {
+    const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = request.headers
+    if (encoding !== 'identity' || !/^[^;]*(;\s*charset="?utf-8"?\s*)?$/i.test(type)) {
+      return done(
+        new RoostError('unsupported-media-type', 'Send the body as application/json in UTF-8, not compressed')
+      )
+    }
+    if (!isUtf8(bytes)) return done(new RoostError('malformed', 'The body is not UTF-8'))
+    parseBody(bytes.toString('utf8'), done)
+  })
+  // Node answers an expectation that it does not know by itself, without a body.
+  app.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    const problem = toProblem(
+      new RoostError(
+        'expectation-failed',
+        `This service does not know the expectation ${JSON.stringify(request.headers.expect)}`
+      )
+    )
+    response
+      .writeHead(problem.status, { 'content-type': problemType, connection: 'close' })
+      .end(JSON.stringify(problem))
+  })
 
   // 405 needs to know which methods a path has; the router tells only of one method at a time.
   const methodsByPath: { matches: RegExp; methods: Set<string> }[] = []
@@ -124,7 +156,7 @@ function requestId(request: IncomingMessage): string {
   return `${counterBlock}-${counter.toString(36)}`
 }
 
-const clientErrors: Record<string, [ErrorCode, string]> = {
+const clientErrors: Record<string, [code: ErrorCode, detail: string]> = {
   HPE_HEADER_OVERFLOW: ['headers-too-large', 'The request line and headers together may take 16 KiB'],
   ERR_HTTP_REQUEST_TIMEOUT: ['timeout', 'The request did not arrive in time']
 }
@@ -136,11 +168,21 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     'bad-request',
     `The request is not HTTP/1.1: ${error.message}`
   ]
-  const problem = toProblem(new RoostError(code, detail))
+  answerSocket(socket, new RoostError(code, detail))
+}
+
+/** A problem on a socket that no response of Node's stands for any more; the connection is closed. */
+export function answerSocket(socket: Duplex, error: RoostError): void {
+  const problem = toProblem(error)
   const body = JSON.stringify(problem)
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${problem.title}\r\nContent-Type: ${problemType}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
-  )
+  const headers = {
+    'Content-Type': problemType,
+    'Content-Length': String(Buffer.byteLength(body)),
+    Connection: 'close',
+    ...error.headers
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${problem.status} ${problem.title}\r\n${lines.join('')}\r\n${body}`)
 }
 
 /** 127.0.0.0/8, ::1 or localhost. */

@@ -34,11 +34,14 @@ export function findJsonFaults(text: string, limit = 20): FieldError[] {
       const start = i + 1
       let escaped = false
       let nul = false
+      let half = false
       for (i++; text.charCodeAt(i) !== QUOTE; i++) {
         if (text.charCodeAt(i) !== BACKSLASH) continue
         escaped = true
         if (text.startsWith('u0000', i + 1)) nul = true
-        i++
+        if (text[i + 1] === 'u') half ||= isHalfCharacter(text, i)
+        // A pair is one character: its second half is passed over with it.
+        i += isPair(text, i) ? 7 : 1
       }
       const top = levels.at(-1)
       if (expectsKey && top?.keys) {
@@ -48,6 +51,7 @@ export function findJsonFaults(text: string, limit = 20): FieldError[] {
         else top.keys.push(key)
         expectsKey = false
       }
+      if (half) add(pointerOf(levels), 'holds half a character (a lone \\ud800 to \\udfff); remove it')
       if (nul) add(pointerOf(levels), 'holds a NUL character (\\u0000); remove it')
     } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
       if (levels.length === maxJsonDepth) {
@@ -66,6 +70,21 @@ export function findJsonFaults(text: string, limit = 20): FieldError[] {
     }
   }
   return faults
+}
+
+const unitAt = (text: string, backslash: number): number =>
+  text[backslash + 1] === 'u' ? Number.parseInt(text.slice(backslash + 2, backslash + 6), 16) : -1
+const isHigh = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdbff
+const isLow = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff
+
+/** Whether the escape at `backslash` is the first of a surrogate pair. */
+const isPair = (text: string, backslash: number): boolean =>
+  isHigh(unitAt(text, backslash)) && text[backslash + 6] === '\\' && isLow(unitAt(text, backslash + 6))
+
+/** Half of a surrogate pair without the other: no UTF-8 can hold it, so it would be stored as another character. */
+const isHalfCharacter = (text: string, backslash: number): boolean => {
+  const unit = unitAt(text, backslash)
+  return isLow(unit) || (isHigh(unit) && !isPair(text, backslash))
 }
 
 function pointerOf(levels: readonly Level[]): string {

@@ -35,7 +35,7 @@ const frameworkCodes: Record<string, [ErrorCode, string]> = {
 }
 
 /** Any error as one of the catalogue; what is none of ours is `internal` and its text stays in the log. */
-export function toRoostError(error: unknown): RoostError {
+export function toRoostError(error: unknown, route = ''): RoostError {
   if (error instanceof RoostError) return error
   const fastifyError = error as Partial<FastifyError> & {
     validation?: ErrorObject[]
@@ -44,7 +44,12 @@ export function toRoostError(error: unknown): RoostError {
   if (fastifyError.validation !== undefined) {
     const part = partOf(fastifyError.validationContext)
     // An id that could be no id names nothing (design §2): 404, never 422.
-    if (part === 'path') return new RoostError('not-found', 'There is nothing with that id', { cause: error })
+    if (part === 'path') {
+      const isJob = route.startsWith('/v1/jobs/') || route.startsWith('/stream/')
+      return new RoostError(isJob ? 'job-not-found' : 'not-found', 'There is nothing with that id', {
+        cause: error
+      })
+    }
     const errors = toFieldErrors(fastifyError.validation, part)
     const first = errors[0]
     return new RoostError(
@@ -81,7 +86,7 @@ export function toRoostError(error: unknown): RoostError {
 
 /** Fastify's error hook: every error leaves as problem+json. */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const roostError = toRoostError(error)
+  const roostError = toRoostError(error, request.routeOptions.url)
   if (roostError.statusCode >= 500 && roostError.code === 'internal')
     request.log.error({ err: error }, 'request failed')
   const problem = toProblem(roostError, request.url.split('?', 1)[0], request.id)

@@ -8,6 +8,9 @@ import { ConfigError, loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { isLoopback } from './http.ts'
 
+/** TERM, then KILL after this many seconds, for `--stop-jobs`. */
+const stopJobsGraceSeconds = 10
+
 /** Exit codes of the service, as sysexits.h has them: the command line or configuration; the environment. */
 const exitUsage = 64
 const exitUnavailable = 69
@@ -52,13 +55,16 @@ function closeOnSignals(app: FastifyInstance, stopJobs: boolean): void {
       process.stderr.write(
         `\n${running} job${running === 1 ? ' goes' : 's go'} on without the service; "./roost up" finds ${running === 1 ? 'it' : 'them'} again\n`
       )
-    app.close().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        app.log.error({ err: error }, 'closing failed')
-        process.exit(1)
-      }
-    )
+    const jobsEnd = stopJobs ? app.scheduler.stopJobs(stopJobsGraceSeconds) : Promise.resolve()
+    jobsEnd
+      .then(() => app.close())
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          app.log.error({ err: error }, 'closing failed')
+          process.exit(1)
+        }
+      )
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
@@ -104,6 +110,9 @@ function announce(app: FastifyInstance, config: Config, url: string): void {
     process.stdout.write(
       `Roost is ready at ${url}  (API pages: ${url}/docs)\n  token: ${tokenFile ?? 'as given by the environment'}\n  try:   ./roost run -- echo hello\n`
     )
+    const { paused, draining } = app.scheduler.status()
+    if (paused !== null) process.stdout.write(`  PAUSED, ${paused}\n`)
+    else if (draining) process.stdout.write('  DRAINING: it takes no jobs until "./roost undrain"\n')
   } else {
     process.stdout.write(
       `${JSON.stringify({ ready: true, url, host: config.host, port: Number(new URL(url).port), pid: process.pid, node: app.node.id, tokenFile })}\n`

@@ -173,7 +173,7 @@ function unknownField(error: ErrorObject, field: string): string {
     return `is no name that is allowed here; names must match ${Object.keys(parent.patternProperties)[0]}`
   const known = Object.keys(parent?.properties ?? {})
   const near = known.find((name) => distance(name.toLowerCase(), field.toLowerCase()) <= 2)
-  return `is no known field${near === undefined ? '' : `; did you mean "${near}"?`}${known.length === 0 ? '' : ` Known: ${known.join(', ')}`}`
+  return `is no known field${near === undefined ? '' : `; did you mean "${near}"`}${known.length === 0 ? '' : `; known: ${known.join(', ')}`}`
 }
 
 function show(value: unknown): string {

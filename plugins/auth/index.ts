@@ -58,6 +58,11 @@ export default fp<AuthPluginOptions>(
       }
     })
 
+    async function principalOf(request: FastifyRequest): Promise<Principal | null> {
+      const presented = presentedToken(request)
+      return presented === null ? null : await auth.authenticate(presented)
+    }
+
     app.addHook('onRequest', async (request) => {
       const { scope, anyHost } = request.routeOptions.config
       if (anyHost !== true) {
@@ -75,22 +80,19 @@ export default fp<AuthPluginOptions>(
           )
         }
       }
-      const presented = presentedToken(request)
       if (scope === undefined) {
         // Public: a good token shows more, a bad one is no reason to refuse.
-        if (presented !== null) request.principal = await auth.authenticate(presented).catch(() => null)
+        request.principal = await principalOf(request).catch(() => null)
         return
       }
-      if (presented === null) {
+      request.principal = await principalOf(request)
+      if (request.principal === null) {
         throw new RoostError(
           'unauthorized',
           'Send a token as "Authorization: Bearer …"; on this machine, "roost token" prints one',
-          {
-            headers: { 'www-authenticate': 'Bearer realm="roost"' }
-          }
+          { headers: { 'www-authenticate': 'Bearer realm="roost"' } }
         )
       }
-      request.principal = await auth.authenticate(presented)
       requireScope(request.principal, scope)
     })
   },

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { compileSchema } from '../../src/validation.ts'
-import type { Transaction } from '../../src/contracts/storage.ts'
+import type { JobReader, Transaction } from '../../src/contracts/storage.ts'
+import { dependencyVerdict, type DependencyVerdict } from '../../src/domain/dependencies.ts'
 import { validateConstraint } from '../../src/domain/placement/constraints.ts'
 import { decide } from '../../src/domain/decide.ts'
 import { createJob, isFinished, type JobRecord } from '../../src/domain/job-state.ts'
@@ -11,6 +12,7 @@ import { newId } from '../../src/ids.ts'
 import type { FrameBody } from '../../src/schemas/frame.ts'
 import type { Job, JobSpec } from '../../src/schemas/job.ts'
 import type { Placement } from '../../src/schemas/placement.ts'
+import type { Principal } from '../../src/schemas/token.ts'
 import type { FieldError } from '../../src/schemas/problem.ts'
 import type { Request, SchedulerContext } from './context.ts'
 import { localNode, toPlacementJob, toQueueEntry } from './placing.ts'
@@ -20,6 +22,8 @@ export interface SubmitOptions extends Request {
   idempotencyKey?: string
   /** Refuse where an unfinished job has the same name. */
   uniqueName?: boolean
+  /** The caller's trace context (W3C); the job gets it as TRACEPARENT. */
+  traceparent?: string
 }
 
 /** Checks, explains and accepts jobs. */
@@ -31,6 +35,8 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
   function check(spec: JobSpec): void {
     const errors: FieldError[] = []
     const { task } = spec
+    if (task.type === 'process' && 'command' in task && Array.isArray(task.command) && task.command[0] === '')
+      errors.push({ in: 'body', pointer: '/task/command/0', message: 'is empty; name a program' })
     if (task.type.includes('/')) {
       const schema = runtimes.forTask(task.type)?.taskSchema
       if (schema !== undefined) {
@@ -89,6 +95,31 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
     }
   }
 
+  /** What the job waits for. Throws `invalid` where it names a job that this tenant does not have. */
+  async function requireDependencies(
+    jobs: Pick<JobReader, 'states'>,
+    tenant: string,
+    spec: JobSpec
+  ): Promise<DependencyVerdict> {
+    const dependsOn = spec.dependsOn ?? []
+    if (dependsOn.length === 0) return { ready: true }
+    const states = await jobs.states(tenant, dependsOn)
+    const errors = dependsOn.flatMap((id, index): FieldError[] =>
+      states.has(id)
+        ? []
+        : [
+            {
+              in: 'body',
+              pointer: `/dependsOn/${index}`,
+              message: 'names no job; a job can depend only on jobs that exist already, so a cycle cannot be'
+            }
+          ]
+    )
+    if (errors.length > 0)
+      throw new RoostError('invalid', `${errors[0]!.pointer} ${errors[0]!.message}`, { errors })
+    return dependencyVerdict(states, dependsOn)
+  }
+
   /** One transaction: the job, its first frames, its audit record and the key. Nothing here touches memory. */
   async function insert(
     tx: Transaction,
@@ -97,26 +128,8 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
     now: number
   ): Promise<{ job: JobRecord; waitingFor: string[] }> {
     const { tenant } = options.principal
-    const dependsOn = spec.dependsOn ?? []
-    const waitingFor: string[] = []
-    let failed: { dependency: string; state: 'failed' | 'cancelled' } | null = null
-    if (dependsOn.length > 0) {
-      const states = await tx.jobs.states(tenant, dependsOn)
-      const errors: FieldError[] = []
-      for (const [index, id] of dependsOn.entries()) {
-        const state = states.get(id)
-        if (state === undefined)
-          errors.push({
-            in: 'body',
-            pointer: `/dependsOn/${index}`,
-            message: `names no job; a job can depend only on jobs that exist already, so a cycle cannot be`
-          })
-        else if (state === 'failed' || state === 'cancelled') failed ??= { dependency: id, state }
-        else if (state !== 'succeeded') waitingFor.push(id)
-      }
-      if (errors.length > 0)
-        throw new RoostError('invalid', `${errors[0]!.pointer} ${errors[0]!.message}`, { errors })
-    }
+    const verdict = await requireDependencies(tx.jobs, tenant, spec)
+    const waitingFor = 'waitingFor' in verdict ? verdict.waitingFor : []
     if (options.uniqueName === true && spec.name !== undefined) {
       const other = await tx.jobs.findUnfinishedByName(tenant, spec.name)
       if (other !== null)
@@ -124,7 +137,11 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
           extra: { jobId: other.id }
         })
     }
-    const created = createJob(newId(now), tenant, spec, now)
+    const traced =
+      options.traceparent === undefined
+        ? spec
+        : { ...spec, env: { TRACEPARENT: options.traceparent, ...spec.env } }
+    const created = createJob(newId(now), tenant, traced, now)
     let { job } = created
     const frames: FrameBody[] = created.frames
     if (waitingFor.length > 0)
@@ -134,8 +151,13 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
         message: `Waits for ${waitingFor.length === 1 ? `job ${waitingFor[0]}` : `${waitingFor.length} jobs`} to succeed`
       }
     await tx.jobs.insert(job)
-    if (failed !== null) {
-      const outcome = decide(job, { type: 'dependency-failed', ...failed }, now, 0)
+    if ('failed' in verdict) {
+      const outcome = decide(
+        job,
+        { type: 'dependency-failed', dependency: verdict.failed, state: verdict.state },
+        now,
+        0
+      )
       if (outcome.ok) {
         job = outcome.job
         frames.push(...outcome.frames)
@@ -205,9 +227,11 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       return { job: result.job, replayed: result.replayed }
     },
 
-    /** Where the job would go now and why; stores nothing. Throws `invalid`. */
-    plan(spec: JobSpec): Placement {
+    /** Where the job would go now and why; stores nothing. Throws `invalid`, `policy-denied`. */
+    async plan(spec: JobSpec, principal: Principal): Promise<Placement> {
       check(spec)
+      requireTenantMayRun(spec, principal.tenant)
+      await requireDependencies(storage.jobs, principal.tenant, spec)
       return explainNow(spec)
     },
 

@@ -1,3 +1,4 @@
+import type { Transaction } from '../../src/contracts/storage.ts'
 import { currentAttempt, isFinished, type JobRecord } from '../../src/domain/job-state.ts'
 import { toJob } from '../../src/domain/job-view.ts'
 import { RoostError } from '../../src/errors.ts'
@@ -15,6 +16,18 @@ export interface EvictRequest {
   reason?: string
   gracePeriodSeconds?: number
   requeue?: boolean
+}
+
+/**
+ * Removes a finished job. False where jobs that depend on it have yet to learn that it failed: a start reads a dependency
+ * that is gone as one that succeeded.
+ */
+export async function removeFinished(tx: Transaction, id: string): Promise<boolean> {
+  const job = await tx.jobs.find(id)
+  if (job === null) return false
+  if (job.state !== 'succeeded' && (await tx.jobs.listDependents(id)).length > 0) return false
+  await tx.jobs.remove(id)
+  return true
 }
 
 /** What people and programs ask of jobs that are there: cancel, evict, purge; and of the node: drain. */
@@ -52,7 +65,12 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
       if (!isFinished(job.state))
         throw new RoostError('not-finished', `Job ${id} is ${job.state}; cancel it first`)
       await storage.write(async (tx) => {
-        await tx.jobs.remove(id)
+        if (!(await removeFinished(tx, id))) {
+          throw new RoostError(
+            'not-finished',
+            `Jobs that depend on ${id} have not heard of its end yet; try again`
+          )
+        }
         await tx.audit.append(context.audit(request, 'job.purge', id))
       })
     },

@@ -1,7 +1,9 @@
 import type { AttemptOrder } from '../../src/contracts/runtime.ts'
+import { RoostError } from '../../src/errors.ts'
 import { parseCpu, parseMemory } from '../../src/domain/quantity.ts'
 import { attemptName, currentAttempt, type JobRecord } from '../../src/domain/job-state.ts'
-import { choose } from '../../src/domain/placement/index.ts'
+import { choose, explain } from '../../src/domain/placement/index.ts'
+import type { Placement } from '../../src/schemas/placement.ts'
 import type { SchedulerContext } from './context.ts'
 import { localNode, requestsOf } from './placing.ts'
 import type { QueueEntry } from './queue.ts'
@@ -12,6 +14,13 @@ const faultPauseMs = 1_000
 const watchdogSlackMs = 3_000
 /** How far behind a job that waits for a GPU others are looked for that need none. */
 const overtakeDepth = 1_000
+
+/** A job taken from the queue, with what was reserved for it and why it goes there. */
+interface Taken {
+  entry: QueueEntry
+  gpus: number[]
+  placement: Placement
+}
 
 /** Takes jobs from the queue while there is room, commits each placing, then hands it to its runtime. */
 export function createDispatch(context: SchedulerContext) {
@@ -33,7 +42,7 @@ export function createDispatch(context: SchedulerContext) {
     if (context.paused !== null || context.draining) return
     const now = clock.now()
     const node = localNode(context)
-    const taken: [QueueEntry, number[]][] = []
+    const taken: Taken[] = []
     let blockedByGpu = false
     let looked = 0
     for (const entry of queue.ready(now)) {
@@ -42,12 +51,12 @@ export function createDispatch(context: SchedulerContext) {
         continue
       }
       node.free = capacity.free()
-      const decision = choose(entry, [node], { seed: 0 })
-      const reserved = decision === null ? null : capacity.reserve(entry.id, entry.resources)
+      const placement = explain(entry, [node], { seed: 0 })
+      const reserved = placement.choice === null ? null : capacity.reserve(entry.id, entry.resources)
       if (reserved !== null) {
         queue.remove(entry.id)
         context.placing.add(entry.id)
-        taken.push([entry, reserved.gpus])
+        taken.push({ entry, gpus: reserved.gpus, placement })
         continue
       }
       if (!couldFit(entry)) continue
@@ -56,7 +65,7 @@ export function createDispatch(context: SchedulerContext) {
       if (!lacksOnlyGpu(entry, node.free)) break
       blockedByGpu = true
     }
-    for (const [entry, gpus] of taken) void begin(entry, gpus)
+    for (const each of taken) void begin(each)
     const due = queue.nextDue(now)
     timer?.cancel()
     timer = due === null ? null : clock.setTimeout(context.wake, due - now)
@@ -77,7 +86,7 @@ export function createDispatch(context: SchedulerContext) {
     return gpu > free.gpu && cpu <= free.cpu && memoryBytes <= free.memoryBytes && free.slots > 0
   }
 
-  async function begin(entry: QueueEntry, gpus: number[]): Promise<void> {
+  async function begin({ entry, gpus, placement }: Taken): Promise<void> {
     const runtime = runtimes.forTask(entry.taskType)
     let job: JobRecord | null
     try {
@@ -86,7 +95,7 @@ export function createDispatch(context: SchedulerContext) {
         node: context.node.id,
         runtime: runtime?.name ?? '',
         gpus,
-        placement: null
+        placement
       })
       job = changed?.outcome.ok ? changed.job : null
     } catch (error) {
@@ -145,19 +154,20 @@ export function createDispatch(context: SchedulerContext) {
       }
       live.handed = true
       const order = toOrder(context, job, 'env' in secrets ? secrets.env : {})
+      // Without its secrets an attempt may be found again, but not be started.
+      if ('missing' in secrets) order.startedAt ??= clock.now()
       await (how === 'start' ? live.runtime.start(order) : live.runtime.adopt(order))
       // Asked to stop while the start was under way: the runtime has its name only now.
       if (live.intent !== null) await live.runtime.stop(live.name, live.intent.graceSeconds)
     } catch (error) {
       log.error({ err: error, jobId: job.id, attempt: attempt.number }, `the attempt could not be ${how}ed`)
-      await fail('runtime-error', error instanceof Error ? error.message : String(error), true).catch(
-        (cause: unknown) => {
-          log.error(
-            { err: cause, jobId: job.id },
-            'and that could not be stored; the next start of the service finds it'
-          )
-        }
-      )
+      try {
+        // A runtime whose start rejects has begun nothing; of an adoption that says nothing.
+        if (how === 'adopt' || error instanceof RoostError) throw error
+        await fail('runtime-error', error instanceof Error ? error.message : String(error), true)
+      } catch {
+        clock.setTimeout(() => void hand(job, 'adopt'), faultPauseMs)
+      }
     }
   }
 

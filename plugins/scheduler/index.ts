@@ -14,11 +14,7 @@ declare module 'fastify' {
 
 export interface SchedulerPluginOptions {
   logCapBytes: number
-  /** Whether a stop of the service ends its jobs. */
-  stopJobs: boolean
 }
-
-const stopJobsGraceSeconds = 10
 
 export default fp<SchedulerPluginOptions>(
   async (app, options) => {
@@ -36,10 +32,7 @@ export default fp<SchedulerPluginOptions>(
     app.decorate('scheduler', scheduler)
     // Ready means: every plugin has added its runtimes.
     app.addHook('onReady', () => scheduler.start())
-    app.addHook('preClose', async () => {
-      if (options.stopJobs) await scheduler.stopJobs(stopJobsGraceSeconds)
-      scheduler.stop()
-    })
+    app.addHook('preClose', async () => scheduler.stop())
   },
   {
     name: 'scheduler',

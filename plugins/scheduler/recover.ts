@@ -1,3 +1,4 @@
+import { dependencyVerdict } from '../../src/domain/dependencies.ts'
 import { attemptName, currentAttempt, type JobRecord } from '../../src/domain/job-state.ts'
 import type { SchedulerContext } from './context.ts'
 import { requestsOf, toQueueEntry } from './placing.ts'
@@ -51,7 +52,7 @@ export async function recover(
   }
   if (restored !== null) {
     context.paused =
-      `restored from a backup: ${queued} waiting jobs start after "roost undrain" (they may have run since the backup); ` +
+      `restored from a backup; nothing runs until "roost undrain". ${queued} jobs that waited start then (they may have run since the backup); ` +
       `${lost.length} jobs that ran then are not run again by themselves${lost.length === 0 ? '' : `: ${lost.slice(0, 20).join(', ')}${lost.length > 20 ? ', …' : ''}`}`
     log.warn(context.paused)
   }
@@ -68,19 +69,18 @@ export async function recover(
 }
 
 /** Jobs that this one still waits for; null where one of them failed, and this job with it. */
-async function waitingFor(context: SchedulerContext, job: JobRecord): Promise<string[] | null> {
+async function waitingFor(context: SchedulerContext, job: JobRecord): Promise<readonly string[] | null> {
   const dependsOn = job.spec.dependsOn ?? []
   if (dependsOn.length === 0) return []
-  const states = await context.storage.jobs.states(job.tenant, dependsOn)
-  const open: string[] = []
-  for (const id of dependsOn) {
-    const state = states.get(id)
-    // A dependency that was purged had finished; only a success could have left this job waiting.
-    if (state === 'failed' || state === 'cancelled') {
-      await context.change(job.id, { type: 'dependency-failed', dependency: id, state })
-      return null
-    }
-    if (state !== undefined && state !== 'succeeded') open.push(id)
+  // A dependency that is gone succeeded: one that failed stays until those that wait for it have heard of it.
+  const verdict = dependencyVerdict(await context.storage.jobs.states(job.tenant, dependsOn), dependsOn)
+  if ('failed' in verdict) {
+    await context.change(job.id, {
+      type: 'dependency-failed',
+      dependency: verdict.failed,
+      state: verdict.state
+    })
+    return null
   }
-  return open
+  return verdict.ready ? [] : verdict.waitingFor
 }

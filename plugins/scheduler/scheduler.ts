@@ -5,7 +5,7 @@ import type { Job, JobState } from '../../src/schemas/job.ts'
 import type { Principal } from '../../src/schemas/token.ts'
 import { createAccept, openBodyKey } from './accept.ts'
 import { createContext, type SchedulerOptions } from './context.ts'
-import { createControl } from './control.ts'
+import { createControl, removeFinished } from './control.ts'
 import { createDispatch } from './dispatch.ts'
 import { localNode } from './placing.ts'
 import { createProgress } from './progress.ts'
@@ -47,11 +47,14 @@ export async function createScheduler(options: SchedulerOptions) {
   }
 
   async function sweep(): Promise<void> {
-    const expired = await storage.jobs.listExpired(clock.now(), sweepPage)
-    if (expired.length > 0) {
+    for (;;) {
+      const expired = await storage.jobs.listExpired(clock.now(), sweepPage)
+      let removed = 0
       await storage.write(async (tx) => {
-        for (const id of expired) await tx.jobs.remove(id)
+        removed = 0
+        for (const id of expired) if (await removeFinished(tx, id)) removed++
       })
+      if (removed < sweepPage) break
     }
     await storage.write((tx) => tx.idempotency.prune(clock.now() - idempotencyKeptMs))
   }
@@ -196,7 +199,10 @@ export async function createScheduler(options: SchedulerOptions) {
       for (const held of context.live.values()) held.deadline?.cancel()
     },
 
-    /** Ends every live attempt and waits for its end, for `--stop-jobs`. The jobs go back into the queue. */
+    /**
+     * Ends every live attempt and waits for its end, for `--stop-jobs`; nothing is placed from here on. The jobs go back
+     * into the queue. Call it before the app is closed: closing waits ten seconds at most.
+     */
     async stopJobs(graceSeconds: number): Promise<void> {
       context.stopped = true
       const ids = [...context.live.keys()]

@@ -1,6 +1,9 @@
+import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
 import type {} from '../storage/index.ts'
+import { RoostError } from '../../src/errors.ts'
+import { answerSocket } from '../../src/http.ts'
 import { createStream, type Stream } from './stream.ts'
 
 declare module 'fastify' {
@@ -29,6 +32,14 @@ export default fp(
         await stream.close(closeGraceMs)
         app.websocketServer.close()
       }
+    })
+    app.websocketServer.on('wsClientError', (error: Error, socket: Duplex) => {
+      answerSocket(
+        socket,
+        new RoostError('bad-request', `That is no WebSocket handshake of version 13: ${error.message}`, {
+          headers: { 'Sec-WebSocket-Version': '13' }
+        })
+      )
     })
   },
   { name: 'stream', dependencies: ['storage'], decorators: { fastify: ['storage'] } }

@@ -64,7 +64,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Run the same spec once more, as a job of its own */
+        /** Run the same spec once more, without its dependencies, as a job of its own */
         post: operations["rerunJob"];
         delete?: never;
         options?: never;

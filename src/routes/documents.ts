@@ -37,6 +37,9 @@ export const documentRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     async () => app.asyncApi() as Record<string, unknown>
   )
+  app.get('/', { config: { public: true }, schema: { hide: true } }, async (_request, reply) =>
+    reply.redirect('/docs')
+  )
   app.get(
     '/docs/errors',
     {

@@ -3,13 +3,15 @@ import { Type } from '@sinclair/typebox'
 import type {} from '../../plugins/scheduler/index.ts'
 import type {} from '../../plugins/auth/index.ts'
 import { RoostError } from '../errors.ts'
-import { Job, JobSpec, jobStates, type JobState } from '../schemas/job.ts'
-import { cursor, JobParams, limit, list, problems } from '../schemas/list.ts'
+import { Job, JobSpec, idPattern, jobStates, type JobState } from '../schemas/job.ts'
+import { JobParams, limit, list, problems } from '../schemas/list.ts'
 import { Placement } from '../schemas/placement.ts'
 import { ref } from '../schemas/ref.ts'
 import { requesterOf } from './requester.ts'
 
 const maxKeyLength = 255
+/** W3C trace context, version 00. */
+const traceContext = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
@@ -40,12 +42,16 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async (request, reply) => {
-      if (request.query.dryRun === true) return reply.code(200).send(app.scheduler.plan(request.body))
+      if (request.query.dryRun === true) {
+        return reply.code(200).send(await app.scheduler.plan(request.body, requesterOf(request).principal))
+      }
+      const { traceparent } = request.headers
       const key = idempotencyKey(request.headers['idempotency-key'])
       const { job, replayed } = await app.scheduler.submit(request.body, {
         ...requesterOf(request),
         uniqueName: request.query.unique === 'name',
-        ...(key === undefined ? {} : { idempotencyKey: key })
+        ...(key === undefined ? {} : { idempotencyKey: key }),
+        ...(typeof traceparent === 'string' && traceContext.test(traceparent) ? { traceparent } : {})
       })
       if (replayed) reply.header('idempotency-replayed', 'true')
       return reply.code(202).header('location', `/v1/jobs/${job.id}`).send(job)
@@ -83,7 +89,9 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
               })
             ),
             limit,
-            cursor
+            cursor: Type.Optional(
+              Type.String({ pattern: idPattern, description: 'As the page before gave it.' })
+            )
           },
           { additionalProperties: false }
         ),
@@ -172,7 +180,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'rerunJob',
         tags: ['jobs'],
-        summary: 'Run the same spec once more, as a job of its own',
+        summary: 'Run the same spec once more, without its dependencies, as a job of its own',
         params: JobParams,
         response: { 202: ref(Job), ...problems(401, 403, 404, 422, 503) }
       }

@@ -137,6 +137,14 @@ await t.test('Host and Origin', async (t) => {
     t.equal(await status({ host: 'localhost', origin }), 421, `${origin} may not`)
 })
 
+await t.test('another scheme of authorization is no reason to refuse a public path', async (t) => {
+  const app = await build(t, { process: 'off' })
+  await app.ready()
+  const headers = { host: 'localhost', authorization: 'Basic eDp5' }
+  t.equal((await app.inject({ url: '/livez', headers })).statusCode, 200)
+  t.equal((await app.inject({ url: '/v1/jobs', headers })).statusCode, 401)
+})
+
 await t.test('health shows details only to those who may read jobs', async (t) => {
   const app = await build(t, { process: 'off' })
   await app.ready()

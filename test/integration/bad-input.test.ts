@@ -184,6 +184,43 @@ const cases: Case[] = [
     code: 'too-large'
   },
   {
+    what: 'half a character',
+    raw: '{"task":{"type":"test/fake"},"env":{"A":"x\\ud800y"}}',
+    status: 422,
+    code: 'invalid',
+    pointer: '/env/A',
+    says: /half a character/
+  },
+  {
+    what: 'an empty program',
+    body: { task: { type: 'process', command: [''] } },
+    status: 422,
+    code: 'invalid',
+    pointer: '/task/command/0'
+  },
+  {
+    what: 'another charset',
+    body: good,
+    headers: { 'content-type': 'application/json; charset=utf-16' },
+    status: 415,
+    code: 'unsupported-media-type'
+  },
+  {
+    what: 'a compressed body',
+    body: good,
+    headers: { 'content-encoding': 'gzip' },
+    status: 415,
+    code: 'unsupported-media-type'
+  },
+  {
+    what: 'a dry run of a job that could not be submitted',
+    body: { ...good, dependsOn: ['01hzzzzzzzzzzzzzzzzzzzzzzz'] },
+    query: '?dryRun=true',
+    status: 422,
+    code: 'invalid',
+    pointer: '/dependsOn/0'
+  },
+  {
     what: 'YAML',
     raw: 'task: {}',
     headers: { 'content-type': 'application/yaml' },
@@ -290,16 +327,17 @@ await t.test('paths and methods', async (t) => {
     await app.inject({ method, url, headers: asAdmin })
   for (const [method, url, status, code] of [
     ['GET', '/nowhere', 404, 'not-found'],
-    ['GET', '/v1/jobs/..%2f..%2fetc%2fpasswd', 404, 'not-found'],
-    ['GET', '/v1/jobs/%00', 404, 'not-found'],
+    ['GET', '/v1/jobs/..%2f..%2fetc%2fpasswd', 404, 'job-not-found'],
+    ['GET', '/v1/jobs/%00', 404, 'job-not-found'],
     ['GET', '/v1/jobs/%zz', 404, 'not-found'],
     ['GET', `/v1/jobs/${'x'.repeat(3000)}`, 404, 'not-found'],
     ['GET', '/v1/jobs/01hzzzzzzzzzzzzzzzzzzzzzzz', 404, 'job-not-found'],
     ['DELETE', '/v1/jobs/01hzzzzzzzzzzzzzzzzzzzzzzz', 404, 'job-not-found'],
-    ['GET', '/stream/not-an-id', 404, 'not-found'],
+    ['GET', '/stream/not-an-id', 404, 'job-not-found'],
     ['GET', '/v1/jobs?limit=0', 422, 'invalid'],
     ['GET', '/v1/jobs?state=done', 422, 'invalid'],
     ['GET', '/v1/jobs?cursor=%25%25', 422, 'invalid'],
+    ['GET', '/v1/jobs?cursor=zzz', 422, 'invalid'],
     ['POST', '/v1/nodes/elsewhere/drain', 404, 'node-not-found'],
     ['GET', '/schedule', 405, 'method-not-allowed'],
     ['PUT', '/v1/jobs/01hzzzzzzzzzzzzzzzzzzzzzzz', 405, 'method-not-allowed']
@@ -317,7 +355,10 @@ await t.test('paths and methods', async (t) => {
     const { port } = app.server.address() as AddressInfo
     for (const [sent, status] of [
       ['GARBAGE\r\n\r\n', 400],
-      [`GET /livez HTTP/1.1\r\nHost: localhost\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`, 431]
+      [`GET /livez HTTP/1.1\r\nHost: localhost\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`, 431],
+      ['GET /health HTTP/1.1\r\nConnection: close\r\n\r\n', 421],
+      ['GET /livez HTTP/1.1\r\nHost: localhost\r\nExpect: wonders\r\n\r\n', 417],
+      ['GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n', 404]
     ] as const) {
       const socket = connect(port, '127.0.0.1')
       await once(socket, 'connect')

@@ -301,6 +301,19 @@ await t.test('Idempotency-Key', async (t) => {
   t.equal(fake.started.length, 1)
 })
 
+await t.test('a placed job says where it went and why, and carries its caller’s trace', async (t) => {
+  const { app, fake } = await open(t)
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  const accepted = await post(app, '/schedule', { task: { type: 'test/fake' } }, { traceparent })
+  const job = await until(app, accepted.json<Job>().id, 'succeeded')
+  t.match(job.placement, {
+    choice: app.node.id,
+    candidates: [{ node: app.node.id, runtime: 'fake' }],
+    filtered: []
+  })
+  t.equal(fake.started[0]?.env['TRACEPARENT'], traceparent)
+})
+
 await t.test('?unique=name, purge and rerun', async (t) => {
   const { app, fake } = await open(t, { exitCode: null })
   const one = await post(app, '/schedule?unique=name', { name: 'one', task: { type: 'test/fake' } })
@@ -409,7 +422,7 @@ await t.test('a time-out ends the attempt', async (t) => {
     reason: 'timeout',
     attempts: [{ state: 'failed', reason: 'timeout' }]
   })
-  t.same(fake.stopped, [`roost-${id}-1`])
+  t.ok(fake.stopped.includes(`roost-${id}-1`))
 })
 
 await t.test(

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { get as httpGet } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import type { Frame, LogFrame } from '../../src/schemas/frame.ts'
@@ -135,7 +135,7 @@ await t.test('refusals come before the upgrade, as problem+json', async (t) => {
   const token = { authorization: `Bearer ${testToken}` }
   for (const [path, headers, status, code] of [
     ['/stream/01hzzzzzzzzzzzzzzzzzzzzzzz', token, 404, 'job-not-found'],
-    ['/stream/..', token, 404, 'not-found'],
+    ['/stream/nonsense', token, 404, 'job-not-found'],
     ['/nowhere', token, 404, 'not-found'],
     [`/stream/${job.id}`, {}, 401, 'unauthorized'],
     [`/stream/${job.id}?from=0`, token, 422, 'invalid'],
@@ -149,6 +149,32 @@ await t.test('refusals come before the upgrade, as problem+json', async (t) => {
   const plain = await app.inject({ url: `/stream/${job.id}`, headers: asAdmin })
   t.equal(plain.statusCode, 426)
   t.match(plain.headers['content-type'], /problem\+json/)
+})
+
+await t.test('what is no WebSocket handshake is told so; an offer of HTTP/2 is passed over', async (t) => {
+  const { app, fake, port } = await open(t)
+  const job = await startJob(app, fake)
+  const say = async (path: string, headers: string): Promise<string> => {
+    const socket = connect(port, '127.0.0.1')
+    socket.write(
+      `GET ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${testToken}\r\n${headers}\r\n`
+    )
+    let text = ''
+    for await (const chunk of socket) text += String(chunk)
+    return text
+  }
+  const old = await say(
+    `/stream/${job.id}`,
+    'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 7\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+  )
+  t.match(old, /^HTTP\/1.1 400 [^]*problem\+json[^]*version 13/)
+  t.match(
+    await say(
+      '/livez',
+      'Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n'
+    ),
+    /^HTTP\/1.1 200 /
+  )
 })
 
 await t.test('a browser’s token travels as a subprotocol and is not echoed', async (t) => {
