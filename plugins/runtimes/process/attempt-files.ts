@@ -87,27 +87,32 @@ export function parseEnd([
   }
 }
 
-/** The start time of a process in clock ticks since boot, or null where there is none. A zombie counts as there. */
+/**
+ * The start time of a process in clock ticks since boot, or null where there is none. A zombie counts as there. Throws
+ * where that cannot be told now (no descriptor is free).
+ */
 export const startOf = (pid: number): string | null => statOf(pid)?.start ?? null
 
-/** False also for a zombie: it does nothing any more. */
+/** False also for a zombie: it does nothing any more. Throws where it cannot be told now: that is no death. */
 export function isAlive(mark: ProcessMark): boolean {
   const stat = statOf(mark.pid)
   return stat !== null && stat.start === mark.start && stat.state !== 'Z' && stat.state !== 'X'
 }
 
 function statOf(pid: number): { state: string; start: string } | null {
+  let stat: string
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    // The name in parentheses may hold anything, so the fields are counted from its end.
-    const [state = '', ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return { state, start: fields[18] ?? '' }
-  } catch {
-    return null
+    stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  } catch (error) {
+    if (isMissing(error)) return null
+    throw error
   }
+  // The name in parentheses may hold anything, so the fields are counted from its end.
+  const [state = '', ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return { state, start: fields[18] ?? '' }
 }
 
-/** Signals the process group that `mark` leads, or the process alone before it leads one. False where it is gone. */
+/** Signals the process group that `mark` leads, or the process alone before it leads one. False where it is gone; throws as `startOf`. */
 export function signalGroup(mark: ProcessMark, signal: NodeJS.Signals): boolean {
   // A leader that is a zombie still keeps its number for the group.
   if (startOf(mark.pid) !== mark.start) return false
@@ -127,7 +132,12 @@ export const readBootId = (): string => readFileSync('/proc/sys/kernel/random/bo
 
 export const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
-export const isMissing = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ENOENT'
+/** No such file, or a process that went while it was read. */
+export const isMissing = (error: unknown): boolean => ['ENOENT', 'ESRCH'].includes(codeOf(error))
+
+export const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : ''
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const isStream = (word: string): word is Stream => word === 'stdout' || word === 'stderr'

@@ -3,7 +3,9 @@ import { constants } from 'node:os'
 import type { Clock } from '../../../src/contracts/clock.ts'
 import type { AttemptOrder, Report } from '../../../src/contracts/runtime.ts'
 import {
+  codeOf,
   isAlive,
+  messageOf,
   readFacts,
   send,
   signalGroup,
@@ -21,6 +23,7 @@ import { createTail, type Word } from './tail.ts'
 
 /** How long the output of an ended job may stay open by what escaped its process group. */
 const lingerMs = 2000
+const retryMs = 500
 
 export interface AttemptOptions {
   order: AttemptOrder
@@ -35,7 +38,7 @@ export interface AttemptOptions {
   collect: () => void
   /** How long after the start collectors are worth their processes: a job may have ended by then. */
   collectAfterMs: () => number
-  onBytes: (bytes: number) => void
+  warn: (message: string) => void
   onDone: () => void
 }
 
@@ -64,7 +67,7 @@ export interface LiveAttempt {
 }
 
 export function createAttempt(options: AttemptOptions): LiveAttempt {
-  const { order, place, report, clock, deadlines, cgroups, boot, collect, collectAfterMs, onBytes, onDone } =
+  const { order, place, report, clock, deadlines, cgroups, boot, collect, collectAfterMs, warn, onDone } =
     options
   const { name, jobId, attempt } = order
   const { folder, output } = place
@@ -78,6 +81,8 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
   let isAttended = false
   let timer: { cancel(): void } | null = null
   let killTimer: { cancel(): void } | null = null
+  let isClosed = false
+  let killAt: number | null = null
 
   const tail = createTail({
     identity: { name, jobId, attempt },
@@ -86,12 +91,23 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
     capBytes: order.logCapBytes,
     report,
     clock,
-    onBytes,
+    warn,
     onDone: () => {
       isDone = true
       onDone()
     }
   })
+
+  /** Does it now, or a little later where it cannot be done now (no descriptor is free). */
+  function persist(work: () => void): void {
+    if (isClosed) return
+    try {
+      work()
+    } catch (error) {
+      warn(`${name}: ${messageOf(error)}`)
+      clock.setTimeout(() => persist(work), retryMs)
+    }
+  }
 
   function began(mark: ProcessMark): void {
     if (startedAt !== null) return
@@ -125,7 +141,7 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
       tail.wake()
       const waitMs = ended.endedAt + lingerMs - clock.now()
       timer?.cancel()
-      timer = clock.setTimeout(waitMs > 0 ? settle : cutOff, Math.max(waitMs, 200))
+      timer = clock.setTimeout(() => persist(waitMs > 0 ? settle : cutOff), Math.max(waitMs, 200))
       return
     }
     quiet()
@@ -140,7 +156,7 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
       for (const mark of Object.values(facts.collectors)) if (isAlive(mark)) send(mark.pid, 'SIGTERM')
     // Their last line wakes us; if they are gone without it, the next look finishes.
     ended.isOverdue = true
-    timer = clock.setTimeout(settle, 500)
+    timer = clock.setTimeout(() => persist(settle), 500)
   }
 
   function quiet(): void {
@@ -160,7 +176,7 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
     if (ended !== null || isDone) return
     ended = { word, endedAt: clock.now(), isOverdue: false }
     if (order.limits.cpu !== null || order.limits.memoryBytes !== null) cgroups.end(name)
-    if (drained === null) return settle()
+    if (drained === null) return persist(settle)
     quiet()
     tail.finish(word, drained, {})
   }
@@ -168,13 +184,20 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
   function terminate(graceSeconds: number): void {
     if (job === null || ended !== null) return
     if (graceSeconds > 0) {
-      signalGroup(job, 'SIGTERM')
-      // A stopped process takes the signal only when it goes on.
-      signalGroup(job, 'SIGCONT')
-      // The watchdog does the same should this service die meanwhile.
-      deadlines.set(name, 'k', clock.now() + graceSeconds * 1000)
-      killTimer?.cancel()
-      killTimer = clock.setTimeout(() => terminate(0), graceSeconds * 1000)
+      const at = clock.now() + graceSeconds * 1000
+      // Asked again, the earlier end stands.
+      if (killAt === null || at < killAt) {
+        killTimer?.cancel()
+        killTimer = clock.setTimeout(() => persist(() => terminate(0)), graceSeconds * 1000)
+        // The watchdog does the same should this service die meanwhile.
+        deadlines.set(name, 'k', at)
+      }
+      if (killAt === null) {
+        signalGroup(job, 'SIGTERM')
+        // A stopped process takes the signal only when it goes on.
+        signalGroup(job, 'SIGCONT')
+      }
+      killAt = Math.min(at, killAt ?? at)
       return
     }
     signalGroup(job, 'SIGKILL')
@@ -184,15 +207,19 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
   function noteCause(): void {
     try {
       writeFileSync(`${folder}.cause`, 'stopped\n', { flag: 'wx', mode: 0o600 })
-    } catch {
-      // The first cause stands; and where the folder is gone there is nothing left to stop.
+    } catch (error) {
+      // The first cause stands; and where the folder is gone there is nothing left to stop. On a full disk the stop
+      // counts more than its name.
+      if (!['EEXIST', 'ENOENT', 'ENOSPC', 'EDQUOT'].includes(codeOf(error))) throw error
     }
   }
 
   function heardStarted(mark: ProcessMark): void {
     began(mark)
-    if (stopGrace !== null) return terminate(stopGrace)
-    if (ended === null) timer ??= clock.setTimeout(() => setImmediate(attend), collectAfterMs())
+    const grace = stopGrace
+    if (grace !== null) return persist(() => terminate(grace))
+    if (ended === null)
+      timer ??= clock.setTimeout(() => setImmediate(() => persist(attend)), collectAfterMs())
     if (order.task.type === 'process' && 'stdin' in order.task && order.task.stdin != null)
       removeStdin(folder)
   }
@@ -215,7 +242,7 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
         streams
       )
     }
-    if (!isShimGone) return attend()
+    if (!isShimGone) return persist(attend)
     if (job !== null) signalGroup(job, 'SIGKILL')
     cgroups.end(name)
     const message =
@@ -240,9 +267,12 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
     resume,
     stop(graceSeconds) {
       if (ended !== null) return
-      noteCause()
-      stopGrace = graceSeconds
-      terminate(graceSeconds)
+      stopGrace = Math.min(graceSeconds, stopGrace ?? graceSeconds)
+      persist(() => {
+        if (ended !== null) return
+        noteCause()
+        terminate(graceSeconds)
+      })
     },
     renew(at) {
       deadlineAt = at
@@ -272,6 +302,7 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
     close() {
       timer?.cancel()
       killTimer?.cancel()
+      isClosed = true
       tail.stop()
     }
   }

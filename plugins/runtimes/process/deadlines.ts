@@ -11,7 +11,7 @@ type Kind = 't' | 'k'
  * order. SECONDS count from boot, suspend included.
  */
 export interface Deadlines {
-  /** Sets or moves the deadline of an attempt. `at` is wall time in ms. */
+  /** Sets or moves the deadline of an attempt; a KILL is never moved to a later time. `at` is wall time in ms. */
   set(name: string, kind: Kind, at: number): void
   clear(name: string): void
   /** Wall time in ms as whole seconds since boot. */
@@ -28,6 +28,7 @@ export function createDeadlines(folder: string, clock: Clock): Deadlines {
     set(name, kind, at) {
       const file = `${String(toBootSeconds(at)).padStart(12, '0')}.${kind}.${name}`
       const known = entries.get(name)
+      if (kind === 'k' && known !== undefined && known.includes('.k.') && known <= file) return
       entries.set(name, file)
       if (known === file) return
       if (known !== undefined) {

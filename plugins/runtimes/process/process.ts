@@ -16,7 +16,7 @@ import { systemClock, type Clock } from '../../../src/contracts/clock.ts'
 import type { AttemptOrder, Report, Runtime } from '../../../src/contracts/runtime.ts'
 import { findAccount, findPrefix, findTool } from './account.ts'
 import { createAttempt, fence, type LiveAttempt } from './attempt.ts'
-import { isAlive, parseEnd, readBootId, readFacts, streams } from './attempt-files.ts'
+import { isAlive, messageOf, parseEnd, readBootId, readFacts, streams } from './attempt-files.ts'
 import { openCgroups, type Cgroups } from './cgroup.ts'
 import {
   checkFolder,
@@ -48,8 +48,6 @@ export interface ProcessRuntimeOptions {
   baseEnv?: Record<string, string>
   /** Between TERM and KILL at a deadline and for what a job leaves behind. Default 5. */
   killGraceSeconds?: number
-  /** Most bytes that the output of all attempts may take before new ones are refused as `disk-full`. */
-  diskBudgetBytes?: number
   /** Free bytes that starting a job must leave on the disk. Default 64 MiB. */
   diskReserveBytes?: number
   /** True where the node has GPUs: those not asked for are hidden from a job. */
@@ -73,13 +71,12 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     killGraceSeconds = 5,
     hasGpus = false
   } = options
-  const { diskBudgetBytes = Infinity, diskReserveBytes = 64 * 2 ** 20 } = options
+  const { diskReserveBytes = 64 * 2 ** 20 } = options
   const dataDir = resolve(options.dataDir)
   const attemptsDir = join(dataDir, 'attempts')
   const outputDir = join(dataDir, 'output')
   const runDir = join(dataDir, 'shim')
   const attempts = new Map<string, LiveAttempt>()
-  const outputBytes = new Map<string, number>()
   const emptyCgroups = new Set<string>()
   /** When a slot got the order of an attempt. */
   const ordered = new Map<string, number>()
@@ -107,16 +104,29 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
   }
 
   function hear(word: string, words: string[]): void {
-    const [name = '', a = '', b = ''] = words
+    const [name = ''] = words
     const attempt = attempts.get(name)
     if (attempt === undefined || isClosed) return
+    // What cannot be done now (no descriptor is free) is found again in the files by `checkAll`.
+    tolerate(name, () => act(attempt, word, words))
+  }
+
+  /** One attempt's trouble is neither the end of the service nor that of its neighbours. */
+  function tolerate(name: string, work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      log.warn({ runtime: 'process', name, error: messageOf(error) }, 'looked at again in a moment')
+    }
+  }
+
+  function act(attempt: LiveAttempt, word: string, [name = '', a = '', b = '', ...rest]: string[]): void {
     if (word === 'started') {
       const orderedAt = ordered.get(name)
       if (orderedAt !== undefined) startMs += (clock.now() - orderedAt - startMs) / 8
       attempt.heardStarted({ pid: Number(a), start: b })
     } else if (word === 'grown') attempt.wake()
-    else if (word === 'ended')
-      attempt.heardEnded(parseEnd(words.slice(3)), words[2] === 'none' ? null : (words[2] ?? null))
+    else if (word === 'ended') attempt.heardEnded(parseEnd(rest), b === 'none' ? null : b)
   }
 
   /** One watch for all attempts: a thousand silent jobs cost nothing, and a line is read as it is written. */
@@ -146,14 +156,17 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       const attempt = attempts.get(name)
       if (attempt === undefined || attempt.isDone) continue
       // No trace of the attempt: its shim died before its first act, so another may take it.
-      if (existsSync(`${folderOf(name)}.state`)) attempt.check(true)
+      if (existsSync(`${folderOf(name)}.state`)) tolerate(name, () => attempt.check(true))
       else dispatch(attempt.order)
     }
     // A part of them each time: a thousand silent jobs cost next to nothing.
     turn = (turn + 1) % 8
     let index = 0
-    for (const attempt of attempts.values()) if (index++ % 8 === turn) attempt.check()
-    for (const name of emptyCgroups) if (opened().cgroups.remove(name)) emptyCgroups.delete(name)
+    for (const [name, attempt] of attempts) if (index++ % 8 === turn) tolerate(name, () => attempt.check())
+    for (const name of emptyCgroups)
+      tolerate(name, () => {
+        if (opened().cgroups.remove(name)) emptyCgroups.delete(name)
+      })
     clock.setTimeout(checkAll, checkEveryMs)
   }
 
@@ -170,7 +183,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       collect: () => spawner.collect(order.name, order.logCapBytes),
       // On a busy machine a short job takes longer, and collectors for it would be wasted.
       collectAfterMs: () => Math.min(300, Math.max(5, 3 * startMs)),
-      onBytes: (bytes) => outputBytes.set(order.name, (outputBytes.get(order.name) ?? 0) + bytes),
+      warn: (message) => log.warn({ runtime: 'process' }, message),
       onDone: () => ordered.delete(order.name)
     })
     attempts.set(order.name, attempt)
@@ -190,13 +203,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
         retriable: true
       }
     }
-    const used = [...outputBytes.values()].reduce((sum, bytes) => sum + bytes, 0)
-    if (used < diskBudgetBytes) return null
-    return {
-      code: 'disk-full',
-      message: `The output of jobs takes ${used} bytes, the budget of this node is ${diskBudgetBytes}`,
-      retriable: true
-    }
+    return null
   }
 
   /** Everything up to the shim; a fault means that nothing was begun. */
@@ -291,7 +298,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     const folder = folderOf(order.name)
     const facts = readFacts(folder)
     if (facts === null) {
-      if (order.cursor === null) return dispatch(order)
+      // What was seen running is never started a second time.
+      if (order.cursor === null && order.startedAt === null) return dispatch(order)
       return track(order).conclude({
         type: 'lost',
         code: 'exit-status-lost',
@@ -378,7 +386,6 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       if (attempt?.hasEnded === false) attempt.stop(0)
       attempt?.close()
       attempts.delete(name)
-      outputBytes.delete(name)
       ordered.delete(name)
       opened().deadlines.clear(name)
       await opened().spawner.remove(name)
@@ -420,8 +427,6 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
 
 const isFault = (result: unknown): result is StartFault =>
   typeof result === 'object' && result !== null && 'retriable' in result
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** Names become folders. */
 function checkName(name: string): void {

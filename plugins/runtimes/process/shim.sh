@@ -50,7 +50,8 @@ attempt() {
   d=$attempts/$name p=$pipes/live/$name
   # The first act, atomic: whoever creates the state file runs the attempt.
   if ! { true >"$d.state"; } 2>/dev/null; then tell "free $me"; return; fi
-  [ ! -s "$pipes/slots/$me/err" ] || true >|"$pipes/slots/$me/err"
+  # By its descriptor: the next service clears the path away.
+  [ ! -s /proc/self/fd/2 ] || true >|/proc/self/fd/2
   exec 3<>"$p.stdout" 4<>"$p.stderr" 5>>"$d.state"
   echo "shim $boot $self $cap $due" >&5
   if [ -z "$lazy" ]; then
@@ -79,7 +80,7 @@ attempt() {
   code=$?
   # The shell says "Killed" and so on where the job died of a signal: exit 137 is told apart from kill -9.
   signalled=0 cause=none job= failed=none
-  [ $code -le 128 ] || [ ! -s "$pipes/slots/$me/err" ] || signalled=1
+  [ $code -le 128 ] || [ ! -s /proc/self/fd/2 ] || signalled=1
   while read -r word first rest; do
     case $word in
       job) job=$first ;;
@@ -163,50 +164,75 @@ collect() {
   while read -r word rest; do
     [ "$word" != ending ] || { echo declined >&5; exit 0; }
   done <"$d.state"
-  ( stream stderr "$2" ) &
-  stream stdout "$2"
+  exec 6<"$p.stdout" 8<"$p.stderr" 3>&- 4>&-
+  counted stdout <&6 6<&- 8<&- | keep stdout "$2" 6<&- 8<&- &
+  counted stderr <&8 6<&- 8<&- | keep stderr "$2" 6<&- 8<&- &
+  exec 6<&- 8<&-
+  # Whom nobody waits for would stay as a zombie where process 1 is no init.
+  wait
   exit 0
 }
 
-# stream NAME CAP: keeps CAP bytes and a little more, counts the rest exactly. dd writes each read at once.
-stream() {
-  exec 6<"$p.$1" 3>&- 4>&-
+# counted NAME: hands the stream on and counts it. Only what never touches the disk knows how much it has read: a dd
+# that cannot write does not say how large its last read was. The service ends it whose pipe a daemon holds open.
+counted() {
   identify
   echo "collector $1 $id" >&5
-  left=$(($2 + 65536)) dropped=0 open=yes child=
-  # The service ends a collector whose pipe a daemon of an ended job holds open.
-  trap 'open=; kill $child 2>/dev/null' TERM
+  exec dd bs=65536 2>|"$p.$1.dd" 5>&- 7>&-
+}
+
+# keep NAME CAP: keeps CAP bytes and a little more, and tells how many bytes were dropped for whatever reason. dd
+# writes each read at once.
+keep() {
+  file=$output/$name.$1 left=$(($2 + 65536)) kept=0 over=0 open=yes
   while [ -n "$open" ] && [ $left -gt 0 ]; do
     count=$((left / 65536))
     [ $count -ge 16 ] || count=16
-    dd bs=65536 count=$count <&6 >>"$output/$name.$1" 2>|"$p.$1.dd" &
-    child=$!
-    wait $child
-    failed=$?
-    [ -n "$open" ] || break
-    # Not written: the disk is full. The job goes on; what it says is counted.
-    [ $failed = 0 ] || break
-    records=0+0 bytes=
-    while read -r number words; do
-      case $words in
-        'records in') records=$number ;;
-        bytes*) bytes=$number ;;
-      esac
-    done <"$p.$1.dd"
+    said=$(dd bs=65536 count=$count 2>&1 >>"$file" 5>&- 7>&-) && failed= || failed=yes
+    count_copied
+    # Not written, as by a full disk: one read is dropped. The job goes on, and the next read may find room again.
+    if [ -n "$failed" ] && [ -z "$records" ]; then
+      # Not even opened.
+      said=$(dd bs=65536 count=1 2>&1 >/dev/null 5>&- 7>&-)
+      count_copied
+      bytes=0 failed=
+      [ "$records" = 0+0 ] || failed=yes
+    fi
     # Fewer records than asked for: the end of the stream.
-    [ $((${records%+*} + ${records#*+})) -ge $count ] || open=
+    [ -n "$failed" ] || [ $((${records%+*} + ${records#*+})) -ge $count ] || open=
     # Some busybox do not say how much they copied.
-    [ -n "$bytes" ] || bytes=$((left - $2 - 65536 + $(wc -c <"$output/$name.$1")))
-    left=$((left - bytes))
+    [ -n "$bytes" ] || bytes=$(($(wc -c <"$file") - kept))
+    kept=$((kept + bytes)) left=$((left - bytes))
   done
-  if [ -n "$open" ]; then
-    wc -c <&6 >|"$p.$1.dd" &
-    child=$!
-    wait $child
-    read -r dropped <"$p.$1.dd"
-  fi
-  echo "end $1 ${dropped:-0}" >&5
+  [ -z "$open" ] || over=$(wc -c)
+  # The count comes a moment after the end of the stream; one that was ended gives none.
+  pid=
+  while read -r word stream first rest; do
+    [ "$word $stream" != "collector $1" ] || pid=$first begun=$rest
+  done <"$d.state"
+  total=
+  while [ -n "$pid" ]; do
+    is_alive "$pid" "$begun" || pid=
+    while read -r number words; do
+      case $words in bytes*) total=$number ;; esac
+    done <"$p.$1.dd"
+    [ -z "$total" ] || break
+    [ -z "$pid" ] || sleep 0.01
+  done
+  echo "end $1 $((${total:-$((kept + over))} - kept))" >&5
   tell "grown $name"
+}
+
+# Sets `records` and `bytes` from what a dd said.
+count_copied() {
+  records= bytes= before=
+  for word in $said; do
+    case $word in
+      [0-9]*+[0-9]*) records=${records:-$word} ;;
+      bytes) bytes=$before ;;
+    esac
+    before=$word
+  done
 }
 
 # ---- watchdog ----

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import {
-  closeSync,
   constants,
   existsSync,
   lstatSync,
@@ -11,14 +10,15 @@ import {
   rmSync,
   statSync,
   utimesSync,
-  writeFileSync,
-  writeSync
+  writeFileSync
 } from 'node:fs'
 import { createHash, randomBytes } from 'node:crypto'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '../../../src/contracts/clock.ts'
-import { isAlive, streams, type ProcessMark } from './attempt-files.ts'
+import { closing } from './inherited.ts'
+import { makePipe, showsWrites } from './pipes.ts'
+import { isAlive, messageOf, streams, type ProcessMark } from './attempt-files.ts'
 
 const script = join(import.meta.dirname, 'shim.sh')
 const batchSize = 64
@@ -124,22 +124,15 @@ export function createSpawner({
   const command = (text: string) => void commands?.write(text)
 
   function spawnShell(): void {
-    const child = spawn(
-      shell,
-      ['-s', '--', runDir, attemptsDir, outputDir, pipeDir, String(graceSeconds), 'spawner'],
-      {
-        detached: true,
-        cwd: '/',
-        stdio: ['pipe', 'ignore', 'ignore'],
-        env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C' }
-      }
-    )
+    const shim = [shell, '-s', '--', runDir, attemptsDir, outputDir, pipeDir, String(graceSeconds), 'spawner']
+    const [program = shell, ...args] = [...closing(shell, warn), ...shim]
+    const child = spawn(program, args, {
+      detached: true,
+      cwd: '/',
+      stdio: ['pipe', 'ignore', 'ignore'],
+      env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C' }
+    })
     child.unref()
-    const stdin = child.stdin as Socket
-    stdin.unref()
-    // Its end is told by `exit`.
-    stdin.on('error', () => {})
-    commands = stdin
     let isOver = false
     const respawn = () => {
       if (isOver || isClosed) return
@@ -148,7 +141,14 @@ export function createSpawner({
       commands = null
       clock.setTimeout(() => {
         if (isClosed) return
-        spawnShell()
+        try {
+          spawnShell()
+        } catch (error) {
+          // No process or descriptor is free.
+          warn(`the spawner of process jobs: ${messageOf(error)}`)
+          isOver = false
+          return respawn()
+        }
         // What it had not done yet is asked for again.
         pipes.askedAt = folders.askedAt = null
         for (const slot of [...slots.values()].filter((s) => s.mark === null)) drop(slot)
@@ -158,6 +158,13 @@ export function createSpawner({
     }
     child.on('error', respawn)
     child.on('exit', respawn)
+    // There is none where it could not be started, which is told by `error`.
+    const stdin = child.stdin as Socket | undefined
+    if (stdin === undefined) return
+    stdin.unref()
+    // Its end is told by `exit`.
+    stdin.on('error', () => {})
+    commands = stdin
     command(`. ${quoted(script)}\nspawner\n`)
   }
 
@@ -208,7 +215,7 @@ export function createSpawner({
       pipes.ready = []
       pipes.askedAt = null
     } catch (error) {
-      warn(`${pipeDir} could not be made again: ${error instanceof Error ? error.message : String(error)}`)
+      warn(`${pipeDir} could not be made again: ${messageOf(error)}`)
     } finally {
       isRepairing = false
       dispatch()
@@ -273,7 +280,12 @@ export function createSpawner({
     }
     let opening = 0
     if (queue.length > 0) for (const slot of slots.values()) opening += slot.mark === null ? 1 : 0
-    for (; opening < queue.length && pipes.ready.length > 0 && commands !== null; opening++) openSlot()
+    try {
+      for (; opening < queue.length && pipes.ready.length > 0 && commands !== null; opening++) openSlot()
+    } catch (error) {
+      // No descriptor is free: `findOrphans` comes by again.
+      warn(`no shim can be opened now: ${messageOf(error)}`)
+    }
     for (const pool of [pipes, folders]) {
       const isAsking = pool.askedAt !== null && clock.now() - pool.askedAt < askAgainMs
       if (pool.ready.length >= batchSize / 2 || isAsking || commands === null) continue
@@ -289,6 +301,16 @@ export function createSpawner({
     // It may be there already: an earlier service was killed between this and the order.
     if (withFolder && !existsSync(join(attemptsDir, name)))
       renameSync(folders.ready.pop()!, join(attemptsDir, name))
+  }
+
+  function isGone({ mark, openedAt }: Slot): boolean {
+    if (mark === null) return clock.now() - openedAt > 2 * askAgainMs
+    try {
+      return !isAlive(mark)
+    } catch {
+      // Not known now is not gone: the next look will tell.
+      return false
+    }
   }
 
   function openSlot(): void {
@@ -378,8 +400,7 @@ export function createSpawner({
       let index = 0
       for (const slot of slots.values()) {
         if (index++ % 8 !== turn) continue
-        const isGone = slot.mark === null ? clock.now() - slot.openedAt > 2 * askAgainMs : !isAlive(slot.mark)
-        if (!isGone) continue
+        if (!isGone(slot)) continue
         drop(slot)
         if (slot.name !== null) names.push(slot.name)
       }
@@ -404,18 +425,6 @@ export function createSpawner({
 }
 
 /**
- * Whether a write to a named pipe changes its time here, on which late collectors rest. Network file systems keep no
- * such times; there every attempt gets its collectors at once.
- */
-function showsWrites(pipe: string, reference: string): boolean {
-  const fd = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
-  writeSync(fd, 'x')
-  const isShown = statSync(pipe).mtimeMs > statSync(reference).mtimeMs
-  closeSync(fd)
-  return isShown
-}
-
-/**
  * A folder in memory of this data folder's own, or `runDir` where there is none. On a disk each write to a pipe would
  * note its time in the journal, and wait there for the fsyncs of others.
  */
@@ -429,15 +438,4 @@ export function openPipeDir(runDir: string, memoryDir = '/dev/shm'): string {
   // Anybody may make a folder of that name there: only our own will do.
   const { uid, mode } = lstatSync(folder)
   return uid === process.getuid?.() && (mode & 0o170_077) === 0o040_000 ? folder : runDir
-}
-
-async function makePipe(shell: string, file: string): Promise<void> {
-  const child = spawn(shell, ['-c', 'exec mkfifo -m 600 -- "$1"', 'sh', file], { stdio: 'ignore' })
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.on('error', reject).on('exit', resolve)
-  })
-  if (code !== 0)
-    throw new Error(
-      `mkfifo could not make ${file} (exit ${code}); the data directory must be on a file system with named pipes`
-    )
 }

@@ -1,13 +1,14 @@
 import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import type { Clock } from '../../../src/contracts/clock.ts'
 import type { Observation, Report } from '../../../src/contracts/runtime.ts'
-import { sizeOf, streams, type Stream } from './attempt-files.ts'
+import { messageOf, sizeOf, streams, type Stream } from './attempt-files.ts'
 import { chunkBytes, cut, type Eagerness } from './chunk.ts'
 import { formatCursor, type Cursor } from './cursor.ts'
 
 const batchMs = 50
 /** A character that stays unfinished so long is told as the bytes it is. */
 const patienceMs = 1000
+const retryMs = 500
 /** Reads are synchronous, so one buffer serves all attempts. */
 const scratch = Buffer.allocUnsafeSlow(chunkBytes)
 
@@ -23,7 +24,7 @@ export interface TailOptions {
   capBytes: number
   report: Report
   clock: Clock
-  onBytes: (bytes: number) => void
+  warn: (message: string) => void
   /** All output and the last word are committed. */
   onDone: () => void
 }
@@ -45,7 +46,7 @@ export function createTail({
   capBytes,
   report,
   clock,
-  onBytes,
+  warn,
   onDone
 }: TailOptions): Tail {
   const fds: Partial<Record<Stream, number>> = {}
@@ -68,7 +69,19 @@ export function createTail({
     if (isRunning || isStopped || timer !== null) return
     const wait = ending === null ? batchedUntil - clock.now() : 0
     if (wait > 0) look(wait)
-    else void pump()
+    else void tryPump()
+  }
+
+  /** What cannot be read now (no descriptor is free) is read later. */
+  async function tryPump(): Promise<void> {
+    try {
+      await pump()
+    } catch (error) {
+      warn(`output of ${identity.name} cannot be read now: ${messageOf(error)}`)
+      isRunning = false
+      isDirty = true
+      if (!isStopped) look(retryMs)
+    }
   }
 
   function look(inMs: number): void {
@@ -89,7 +102,10 @@ export function createTail({
       }
       const ended = ending
       let more = false
-      for (const stream of ended?.from ?? streams) more = (await readOnce(stream, ended !== null)) || more
+      for (const stream of ended?.from ?? streams) {
+        more = (await readOnce(stream, ended !== null)) || more
+        if (isStopped) break
+      }
       if (isStopped) break
       if (ended !== null && !more) {
         for (const stream of ended.from) await tellDropped(stream, ended.dropped[stream] ?? 0)
@@ -134,7 +150,6 @@ export function createTail({
       bytes: Uint8Array.prototype.slice.call(bytes, 0, take),
       cursor: formatCursor(cursor)
     })
-    onBytes(take)
     hasReported = true
     if (!isFull) batchedUntil = clock.now() + batchMs
     if (take < length && !isFull && !isEnd) look(batchMs)
@@ -151,7 +166,6 @@ export function createTail({
   }
 
   async function tellDropped(stream: Stream, unwritten: number): Promise<void> {
-    if (cursor[stream] < capBytes) return
     const dropped = Math.max(0, sizeOf(`${output}.${stream}`) - capBytes) + unwritten
     const news = dropped - cursor.dropped[stream]
     if (news <= 0) return
