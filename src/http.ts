@@ -35,7 +35,7 @@ export function readHttp(config: Config, logTo: Writable | undefined): FastifyHt
       // Many clients offer h2c with every request: only a WebSocket of the stream's is an upgrade (Node 24.9 and newer).
       shouldUpgradeCallback: ({ headers, url = '' }: IncomingMessage) =>
         headers.upgrade?.toLowerCase() === 'websocket' && url.startsWith('/stream/')
-    } as ServerOptions,
+    },
     logController: new LogController({ disableRequestLogging: true }),
     // A stop answers what is under way and closes idle connections at once.
     forceCloseConnections: 'idle',
