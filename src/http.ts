@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { randomFillSync } from 'node:crypto'
-import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { isIP, type Socket } from 'node:net'
 import type { Duplex, Writable } from 'node:stream'
 import { LogController, type FastifyHttpOptions, type FastifyInstance } from 'fastify'

@@ -35,7 +35,8 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
   const { storage, live, runtimes, log } = context
 
   function requireUnfinished(job: JobRecord): void {
-    if (isFinished(job.state)) throw new RoostError('already-finished', `Job ${job.id} has ${job.state}`)
+    if (isFinished(job.state))
+      throw new RoostError('already-finished', `Job ${job.id} has ended: ${job.state}`)
   }
 
   return {

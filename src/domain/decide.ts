@@ -20,7 +20,7 @@ import {
  * Returns the job as it is afterwards and the frames to append, or why nothing changes.
  */
 export function decide(job: JobRecord, input: JobInput, now: number, random: number): Outcome {
-  if (isFinished(job.state)) return refuse('stale', `The job has ${job.state}`)
+  if (isFinished(job.state)) return refuse('stale', `The job has ended: ${job.state}`)
   const attempt = currentAttempt(job)
   if ('attempt' in input && (attempt === null || attempt.number !== input.attempt)) {
     return refuse('stale', `Attempt ${input.attempt} is not the current one (${attempt?.number ?? 'none'})`)
@@ -36,7 +36,7 @@ export function decide(job: JobRecord, input: JobInput, now: number, random: num
       return end(job, 'cancelled', {
         event: 'cancelled',
         code: 'dependency-failed',
-        message: `Job ${input.dependency}, which this one depends on, has ${input.state}`,
+        message: `Job ${input.dependency}, which this one depends on, has ended: ${input.state}`,
         exitCode: null,
         now
       })

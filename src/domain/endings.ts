@@ -34,13 +34,12 @@ export function exited(
   }
   const intent = job.intent
   if (intent?.kind === 'cancel') {
-    return end(withAttempt(job, { ...ended, state: 'cancelled', reason: 'cancelled' }), 'cancelled', {
-      event: 'cancelled',
-      code: 'cancelled',
-      message: intent.reason,
-      exitCode: input.exitCode,
-      now: input.at
-    })
+    return cancelled(
+      withAttempt(job, { ...ended, state: 'cancelled', reason: 'cancelled' }),
+      intent,
+      input.exitCode,
+      input.at
+    )
   }
   const succeeded = input.exitCode === 0 && input.signal === null
   if (succeeded && input.cause === null) {
@@ -116,6 +115,14 @@ function evicted(job: JobRecord, ended: EndedAttempt, intent: Intent, now: numbe
   return requeue(gone, 'evicted', 'evicted', intent.reason, null, now)
 }
 
+/** The end that a cancel asked for, whatever the attempt itself came to. */
+const cancelled = (job: JobRecord, intent: Intent, exitCode: number | null, now: number): Outcome =>
+  end(job, 'cancelled', { event: 'cancelled', code: 'cancelled', message: intent.reason, exitCode, now })
+
+/** No further attempt: the job fails with the runtime's word. */
+const giveUp = (job: JobRecord, { code, message }: { code: string; message: string }, now: number): Outcome =>
+  end(job, 'failed', { event: 'gave-up', code, message, exitCode: null, now })
+
 export function startFailed(
   job: JobRecord,
   attempt: AttemptRecord,
@@ -125,13 +132,7 @@ export function startFailed(
 ): Outcome {
   const ended = { ...attempt, state: 'failed' as const, reason: input.code, finishedAt: input.at }
   if (job.intent?.kind === 'cancel') {
-    return end(withAttempt(job, { ...ended, state: 'cancelled' }), 'cancelled', {
-      event: 'cancelled',
-      code: 'cancelled',
-      message: job.intent.reason,
-      exitCode: null,
-      now
-    })
+    return cancelled(withAttempt(job, { ...ended, state: 'cancelled' }), job.intent, null, now)
   }
   if (job.intent?.kind === 'evict') return evicted(job, ended, job.intent, now)
   // The runtime said once that it runs, so it counts, whatever is said now.
@@ -143,13 +144,7 @@ export function startFailed(
     const notBefore = now + backoffMs(job.spec.retry ?? {}, notStarted, random)
     return requeue(withAttempt(job, ended), 'not-started', input.code, input.message, notBefore, now)
   }
-  return end(withAttempt(job, ended), 'failed', {
-    event: 'gave-up',
-    code: input.code,
-    message: input.message,
-    exitCode: null,
-    now
-  })
+  return giveUp(withAttempt(job, ended), input, now)
 }
 
 export function lost(
@@ -161,26 +156,14 @@ export function lost(
 ): Outcome {
   const ended = { ...attempt, state: 'lost' as const, reason: input.code, finishedAt: input.at }
   if (job.intent?.kind === 'cancel') {
-    return end(withAttempt(job, ended), 'cancelled', {
-      event: 'cancelled',
-      code: 'cancelled',
-      message: job.intent.reason,
-      exitCode: null,
-      now
-    })
+    return cancelled(withAttempt(job, ended), job.intent, null, now)
   }
   if (input.final !== true) {
     if (job.intent?.kind === 'evict') return evicted(job, ended, job.intent, now)
     if (onNodeLoss(job.spec) === 'restart')
       return fail(job, ended, 'node-lost', input.code, input.message, now, random)
   }
-  return end(withAttempt(job, ended), 'failed', {
-    event: 'gave-up',
-    code: input.code,
-    message: input.message,
-    exitCode: null,
-    now
-  })
+  return giveUp(withAttempt(job, ended), input, now)
 }
 
 /** Ends the attempt; the job retries where its spec allows one more of this cause, else fails with `code`. */
