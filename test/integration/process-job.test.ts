@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Job } from '../../src/schemas/job.ts'
 import { asAdmin, build } from '../build.ts'
+import { folderFor } from '../fixtures/process-runtime.ts'
 
 type App = Awaited<ReturnType<typeof build>>
 
@@ -21,7 +21,7 @@ async function run(app: App, command: string[], spec: object = {}): Promise<{ jo
 }
 
 await t.test('real processes through the whole service', async (t) => {
-  const app = await build(t, { process: 'on' })
+  const app = await build(t, { process: 'on', dataDir: folderFor(t) })
   await app.listen({ port: 0, host: '127.0.0.1' })
   await t.test('output and exit code', async (t) => {
     const { job, logs } = await run(app, ['sh', '-c', 'echo out; echo err >&2; exit 3'])
@@ -68,7 +68,7 @@ await t.test('real processes through the whole service', async (t) => {
 })
 
 await t.test('files of attempts that nobody knows any more are removed at the start', async (t) => {
-  const dataDir = t.testdir()
+  const dataDir = folderFor(t)
   const attempts = join(dataDir, 'attempts')
   const stale = 'roost-01hzzzzzzzzzzzzzzzzzzzzzzz-1'
   mkdirSync(join(attempts, stale), { recursive: true })
@@ -85,8 +85,7 @@ await t.test(
   'jobs run as another user where one is named, also below a data directory of ours',
   { skip: process.getuid?.() === 0 ? false : 'naming another user needs root' },
   async (t) => {
-    const dataDir = mkdtempSync(join(tmpdir(), 'roost-user-'))
-    t.teardown(() => rmSync(dataDir, { recursive: true, force: true }))
+    const dataDir = folderFor(t)
     const app = await build(t, { process: 'on', dataDir, jobUser: 'nobody' })
     await app.listen({ port: 0, host: '127.0.0.1' })
     const { logs } = await run(app, ['sh', '-c', 'id -un; touch here && echo mine; cat ../../roost.db'])
