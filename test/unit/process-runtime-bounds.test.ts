@@ -1,4 +1,5 @@
-import { chmodSync, existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, statSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { createProcessRuntime } from '../../plugins/runtimes/process/process.ts'
@@ -7,9 +8,16 @@ import { folderFor, openProcessRuntime } from '../fixtures/process-runtime.ts'
 
 holdOpen(t)
 
-/** No such process, or one that has ended and waits to be reaped by init. */
-const isGone = (pid: number): boolean =>
-  !existsSync(`/proc/${pid}/stat`) || / Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+/**
+ * Resolves when there is no such process, or one that waits to be reaped: a KILL that was sent takes effect a moment
+ * later.
+ */
+async function untilGone(pid: number): Promise<void> {
+  for (let stat = ' '; stat !== '' && !/ Z /.test(stat);) {
+    await new Promise((resolve) => setImmediate(resolve))
+    stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '')
+  }
+}
 
 await t.test('a full disk refuses the start for now', async (t) => {
   const { run } = await openProcessRuntime(t, { diskReserveBytes: 2 ** 60 })
@@ -75,7 +83,7 @@ await t.test('stopping ends the whole process group: TERM, grace, KILL', async (
   const pids = recorder.text(order.name).trim().split(' ').map(Number)
   await runtime.stop(order.name, 0.3)
   t.match(await recorder.until('exited'), { exitCode: null, signal: 'SIGKILL', cause: 'stopped' })
-  for (const pid of pids) t.ok(isGone(pid), `${pid} is gone`)
+  for (const pid of pids) await untilGone(pid)
   const polite = orderOf({
     type: 'process',
     command: ['sh', '-c', 'trap "echo bye; exit 5" TERM; echo hi; while :; do sleep 0.05; done']
@@ -124,7 +132,7 @@ await t.test(
     const { run } = await openProcessRuntime(t)
     const left = await run('sleep 1000 & echo $!')
     t.equal(left.last.type, 'exited')
-    t.ok(isGone(Number(left.stdout)), 'the child is gone')
+    await untilGone(Number(left.stdout))
     const daemon = await run('setsid sh -c "echo \\$\\$; exec sleep 1000" & sleep 0.3; echo main')
     t.match(daemon.last, { type: 'exited', exitCode: 0 })
     t.match(daemon.stdout, 'main\n')
@@ -184,7 +192,7 @@ await t.test('memory limits end a job as out of memory', async (t) => {
     'setsid sleep 1000 & until [ "$(cut -d" " -f6 /proc/$!/stat)" = $! ]; do :; done; echo $!',
     { limits }
   )
-  t.ok(isGone(Number(daemon.stdout)), 'and ends with it')
+  await untilGone(Number(daemon.stdout))
   for (const { order } of [greedy, modest, daemon]) await runtime.remove(order.name)
 })
 
