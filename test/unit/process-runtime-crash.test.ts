@@ -42,6 +42,7 @@ async function kill(child: ChildProcess): Promise<void> {
 
 type Entry = {
   type: string
+  at?: number
   stream?: string
   bytes?: string
   exitCode?: number
@@ -90,11 +91,15 @@ await t.test('a job that ended while no service lived is told by the next', asyn
   const { child, said } = startService(t, dataDir, order)
   await said('output')
   await kill(child)
+  const { shim } = readFacts(join(dataDir, 'attempts', order.name))!
   writeFileSync(go, '')
+  await gone(() => readFacts(join(dataDir, 'attempts', order.name))?.end == null && isAlive(shim!))
+  const endedBefore = Date.now()
   const next = startService(t, dataDir, order)
   await next.said('exited')
   const entries = readJournal(dataDir)
   t.equal(outputOf(entries), 'before\nafter\n')
+  t.ok(entries.at(-1)!.at! <= endedBefore, 'with the time at which it ended')
   t.match(entries.at(-1), { type: 'exited', exitCode: null, signal: 'SIGKILL', cause: null })
 })
 

@@ -1,4 +1,4 @@
-import { existsSync, unlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Clock } from '../../../src/contracts/clock.ts'
 import type { AttemptOrder, Report } from '../../../src/contracts/runtime.ts'
@@ -224,18 +224,20 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
       removeStdin(folder)
   }
 
-  function heardEnded(end_: AttemptEnd, failed: string | null): void {
+  function heardEnded(end_: AttemptEnd, failed: string | null, at: number | null = null): void {
     timer?.cancel()
     timer = null
     if (failed !== null) return end(startFault(failed), [])
     if (startedAt === null) tail.started(name)
-    end(wordOf(end_), end_.drained)
+    end({ ...wordOf(end_), ...(at === null ? {} : { at }) }, end_.drained)
   }
 
   function resume(facts: AttemptFacts, isShimGone: boolean): void {
     shim = facts.shim
     if (facts.job !== null) began(facts.job)
-    if (facts.end !== null) return heardEnded(facts.end, facts.failed)
+    // It ended while no service lived: its last line in the file says when.
+    if (facts.end !== null)
+      return heardEnded(facts.end, facts.failed, Math.round(statSync(`${folder}.state`).mtimeMs))
     if (facts.boot !== null && facts.boot !== boot) {
       return end(
         { type: 'lost', code: 'node-rebooted', message: 'The node restarted while the job ran' },

@@ -14,7 +14,8 @@ const scratch = Buffer.allocUnsafeSlow(chunkBytes)
 
 /** What an attempt has to say besides its output. */
 type Body<T> = T extends unknown ? Omit<T, 'name' | 'jobId' | 'attempt' | 'at'> : never
-export type Word = Body<Observation>
+/** `at` where it was at another time than it is told. */
+export type Word = Body<Observation> & { at?: number }
 
 export interface TailOptions {
   identity: { name: string; jobId: string; attempt: number }
