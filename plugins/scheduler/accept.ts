@@ -141,7 +141,7 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       options.traceparent === undefined
         ? spec
         : { ...spec, env: { TRACEPARENT: options.traceparent, ...spec.env } }
-    const created = createJob(newId(now), tenant, traced, now)
+    const created = createJob(newId(now), tenant, traced, now, options.principal.tokenId)
     let { job } = created
     const frames: FrameBody[] = created.frames
     if (waitingFor.length > 0)

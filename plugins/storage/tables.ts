@@ -73,6 +73,8 @@ export interface JobTable {
   result: string | null
   spec: string
   placement: string | null
+  /** Id of the token, or `local`. */
+  submitted_by: string
 }
 
 export interface AttemptTable {
@@ -90,6 +92,7 @@ export interface AttemptTable {
   cursor: string | null
   gpus: string
   deadline_at: number | null
+  preempted_by: string | null
 }
 
 export interface AuditTable {

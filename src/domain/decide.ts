@@ -113,7 +113,8 @@ function place(job: JobRecord, input: Extract<JobInput, { type: 'place' }>, now:
     finishedAt: null,
     cursor: null,
     gpus: input.gpus,
-    deadlineAt: now + timeoutSeconds(job.spec) * 1000
+    deadlineAt: now + timeoutSeconds(job.spec) * 1000,
+    preemptedBy: null
   }
   return {
     ok: true,

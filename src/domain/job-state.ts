@@ -23,6 +23,8 @@ export interface JobRecord {
   /** What was asked of the running attempt and is not done yet; survives a restart. */
   intent: Intent | null
   lastSeq: number
+  /** Id of the token that submitted it, or `local`: quotas may count by token. */
+  submittedBy: string
 }
 
 export interface AttemptRecord {
@@ -41,6 +43,8 @@ export interface AttemptRecord {
   gpus: number[]
   /** When it must have ended; null before it is placed. */
   deadlineAt: number | null
+  /** Id of the job that it was ended for; null where it was not preempted. */
+  preemptedBy: string | null
 }
 
 /** An end that was asked for and waits for the runtime's word. */
@@ -157,7 +161,8 @@ export function createJob(
   id: string,
   tenant: string,
   spec: JobSpec,
-  now: number
+  now: number,
+  submittedBy = 'local'
 ): { job: JobRecord; frames: FrameBody[] } {
   const job: JobRecord = {
     id,
@@ -176,7 +181,8 @@ export function createJob(
     finishedAt: null,
     notBefore: null,
     intent: null,
-    lastSeq: 0
+    lastSeq: 0,
+    submittedBy
   }
   return {
     job,

@@ -34,7 +34,8 @@ export const jobCases: StorageCases = {
           finishedAt: at + 1,
           cursor: '{"o":7}',
           gpus: [0, 3],
-          deadlineAt: at + 9
+          deadlineAt: at + 9,
+          preemptedBy: bare.id
         },
         {
           number: 2,
@@ -49,7 +50,8 @@ export const jobCases: StorageCases = {
           finishedAt: null,
           cursor: null,
           gpus: [],
-          deadlineAt: null
+          deadlineAt: null,
+          preemptedBy: null
         }
       ],
       placement: {
@@ -61,6 +63,7 @@ export const jobCases: StorageCases = {
       startedAt: at + 1,
       finishedAt: at + 2,
       notBefore: at + 3,
+      submittedBy: 'tok_1',
       intent: { kind: 'evict', reason: 'r', requeue: true, graceSeconds: 5 }
     })
     await insert(storage, bare, full)
@@ -100,7 +103,8 @@ export const jobCases: StorageCases = {
       finishedAt: null,
       cursor: null,
       gpus: [1],
-      deadlineAt: at
+      deadlineAt: at,
+      preemptedBy: null
     }
     const running = {
       ...job,
@@ -148,7 +152,8 @@ export const jobCases: StorageCases = {
       finishedAt: null,
       cursor: null,
       gpus: [],
-      deadlineAt: at
+      deadlineAt: at,
+      preemptedBy: null
     }
     const job = jobOf({ state: 'running', attempts: [attempt, { ...attempt, number: 2 }] })
     await insert(storage, job)

@@ -5,6 +5,7 @@ import fastify from 'fastify'
 import t from 'tap'
 import storagePlugin from '../../plugins/storage/index.ts'
 import { migrations } from '../../plugins/storage/migrations/index.ts'
+import { first } from '../../plugins/storage/migrations/001-first.ts'
 import { openStorage } from '../../plugins/storage/open.ts'
 import { openSqliteStorage } from '../../plugins/storage/sqlite/open.ts'
 import { createJob } from '../../src/domain/job-state.ts'
@@ -60,6 +61,28 @@ await t.test('migrations count up from 1, and a newer schema is refused with bot
     openSqliteStorage({ dataDir }),
     new RegExp(`roost\\.db has schema version 99, and this program knows versions up to ${migrations.length}`)
   )
+})
+
+await t.test('jobs of the first schema come along', async (t) => {
+  const dataDir = t.testdir()
+  const database = new Database(join(dataDir, 'roost.db'))
+  const words = { numbered: 'integer primary key', integer: 'integer', table: '', clustered: '' }
+  for (const statement of first.statements(words)) database.exec(statement)
+  const spec = { task: { type: 'process', command: ['true'] } }
+  database.exec(`
+    create table schema_version (version integer primary key, name text not null, applied_at integer not null);
+    insert into schema_version values (1, 'first', 0);
+    insert into jobs (id, tenant, state, finished, created_at, spec)
+      values ('j', 'default', 'running', 0, 1, '${JSON.stringify(spec)}');
+    insert into attempts (job_id, number, state, node, runtime, gpus) values ('j', 1, 'running', 'n', 'process', '[]')`)
+  database.close()
+  const storage = await openSqliteStorage({ dataDir })
+  t.teardown(() => storage.close())
+  t.match(await storage.jobs.find('j'), {
+    spec,
+    submittedBy: 'local',
+    attempts: [{ number: 1, preemptedBy: null }]
+  })
 })
 
 await t.test('the room of purged jobs goes back to the disk', async (t) => {

@@ -1,5 +1,6 @@
 import type { Migration } from './migration.ts'
 import { first } from './001-first.ts'
+import { queueOrder } from './002-queue-order.ts'
 
 /** Every step, in order. A new one goes to the end, with the next number. */
-export const migrations: readonly Migration[] = [first]
+export const migrations: readonly Migration[] = [first, queueOrder]

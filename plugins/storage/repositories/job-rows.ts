@@ -35,7 +35,8 @@ export function jobRow(job: JobRecord): Insertable<JobTable> {
     name: job.name,
     created_at: job.createdAt,
     last_seq: 0,
-    spec: JSON.stringify(job.spec)
+    spec: JSON.stringify(job.spec),
+    submitted_by: job.submittedBy
   }
 }
 
@@ -57,7 +58,8 @@ export function toJob(row: Selectable<JobTable>, attempts: AttemptRecord[]): Job
     finishedAt: row.finished_at,
     notBefore: row.not_before,
     intent: fromJson(row.intent),
-    lastSeq: row.last_seq
+    lastSeq: row.last_seq,
+    submittedBy: row.submitted_by
   }
 }
 
@@ -76,7 +78,8 @@ export function attemptRow(jobId: string, attempt: AttemptRecord): Insertable<At
     finished_at: attempt.finishedAt,
     cursor: attempt.cursor,
     gpus: JSON.stringify(attempt.gpus),
-    deadline_at: attempt.deadlineAt
+    deadline_at: attempt.deadlineAt,
+    preempted_by: attempt.preemptedBy
   }
 }
 
@@ -94,7 +97,8 @@ export function toAttempt(row: Selectable<AttemptTable>): AttemptRecord {
     finishedAt: row.finished_at,
     cursor: row.cursor,
     gpus: JSON.parse(row.gpus),
-    deadlineAt: row.deadline_at
+    deadlineAt: row.deadline_at,
+    preemptedBy: row.preempted_by
   }
 }
 

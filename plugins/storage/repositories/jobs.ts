@@ -292,7 +292,8 @@ function compileAttemptUpsert(db: Kysely<Tables>): (jobId: string, attempt: Atte
         finished_at: eb.ref('excluded.finished_at'),
         cursor: eb.ref('excluded.cursor'),
         gpus: eb.ref('excluded.gpus'),
-        deadline_at: eb.ref('excluded.deadline_at')
+        deadline_at: eb.ref('excluded.deadline_at'),
+        preempted_by: eb.ref('excluded.preempted_by')
       }))
     )
     .compile()
@@ -312,7 +313,8 @@ const shapeOfAttempt: AttemptRecord = {
   finishedAt: null,
   cursor: null,
   gpus: [],
-  deadlineAt: null
+  deadlineAt: null,
+  preemptedBy: null
 }
 
 const shapeOfJob: JobRecord = {
@@ -332,7 +334,8 @@ const shapeOfJob: JobRecord = {
   finishedAt: null,
   notBefore: null,
   intent: null,
-  lastSeq: 0
+  lastSeq: 0,
+  submittedBy: ''
 }
 
 function* chunks<T>(items: readonly T[], size: number): Generator<T[]> {

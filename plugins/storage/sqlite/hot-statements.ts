@@ -46,7 +46,8 @@ function prepareInsert(db: Kysely<Tables>, connection: SqliteConnection): JobWri
     'intent',
     'result',
     'spec',
-    'placement'
+    'placement',
+    'submitted_by'
   ] as const satisfies readonly (keyof Tables['jobs'])[]
   const insert = connection.prepare(
     `insert into jobs (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')}) on conflict (id) do nothing`
