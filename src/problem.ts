@@ -1,8 +1,26 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { TSchema } from '@sinclair/typebox'
 import type { ErrorObject } from 'ajv'
 import { catalogue, RoostError, UniqueViolation, type ErrorCode } from './errors.ts'
-import type { Problem } from './schemas/problem.ts'
+import { Problem } from './schemas/problem.ts'
+import { ref } from './schemas/ref.ts'
 import { partOf, toFieldErrors } from './validation.ts'
+
+type StatusOf<Code extends ErrorCode> = (typeof catalogue)[Code][0]
+
+/**
+ * The problems of an operation's own, for its `response`. Those that any operation may answer (no token, not valid,
+ * overloaded, …) follow from its route: plugins/openapi/problems.ts adds them to the document.
+ */
+export function problems<const Codes extends readonly ErrorCode[]>(...codes: Codes) {
+  const byStatus = Map.groupBy(codes, (code) => catalogue[code][0])
+  return Object.fromEntries(
+    [...byStatus].map(([status, codes]) => [
+      status,
+      { codes, content: { 'application/problem+json': { schema: ref(Problem) } } }
+    ])
+  ) as unknown as Record<StatusOf<Codes[number]>, TSchema>
+}
 
 export const problemType = 'application/problem+json; charset=utf-8'
 

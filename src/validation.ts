@@ -51,6 +51,8 @@ function compileOnUse(compile: () => ValidateFunction) {
  */
 export function createReplyCheck(): ({ schema }: { schema: object }) => (reply: unknown) => string {
   const ajv = createAjv()
+  // What a route says of its answer's headers stands beside the schema, for the document.
+  ajv.addVocabulary(['headers'])
   return ({ schema }) => {
     const validate = ajv.compile(schema)
     return (reply) => {
@@ -81,6 +83,8 @@ export const partOf = (context: string | undefined): FieldError['in'] =>
 export function toFieldErrors(errors: readonly ErrorObject[], part: FieldError['in']): FieldError[] {
   const found = new Map<string, FieldError>()
   for (const error of withoutForeignBranches(errors)) {
+    // What was wrong with a name is told once, by `propertyNames`.
+    if (error.propertyName !== undefined) continue
     const pointer = pointerOf(error)
     const message = messageOf(error)
     found.set(pointer + message, { pointer, in: part, message })
@@ -134,6 +138,8 @@ function pointerOf(error: ErrorObject): string {
     return `${error.instancePath}/${escapePointer(params['missingProperty']!)}`
   if (error.keyword === 'additionalProperties')
     return `${error.instancePath}/${escapePointer(params['additionalProperty']!)}`
+  if (error.keyword === 'propertyNames')
+    return `${error.instancePath}/${escapePointer(params['propertyName']!)}`
   return error.instancePath
 }
 
@@ -145,6 +151,8 @@ function messageOf(error: ErrorObject): string {
       return 'is missing'
     case 'additionalProperties':
       return unknownField(error, String(params['additionalProperty']))
+    case 'propertyNames':
+      return `is no name that is allowed here; names must match ${(error.schema as { pattern: string }).pattern}`
     case 'enum':
       return `must be one of ${(error.schema as unknown[]).map((value) => JSON.stringify(value)).join(', ')}${got}`
     case 'const':
@@ -168,9 +176,7 @@ function described(error: ErrorObject): string {
 }
 
 function unknownField(error: ErrorObject, field: string): string {
-  const parent = error.parentSchema as { properties?: object; patternProperties?: object } | undefined
-  if (parent?.patternProperties)
-    return `is no name that is allowed here; names must match ${Object.keys(parent.patternProperties)[0]}`
+  const parent = error.parentSchema as { properties?: object } | undefined
   const known = Object.keys(parent?.properties ?? {})
   const near = known.find((name) => distance(name.toLowerCase(), field.toLowerCase()) <= 2)
   return `is no known field${near === undefined ? '' : `; did you mean "${near}"`}${known.length === 0 ? '' : `; known: ${known.join(', ')}`}`

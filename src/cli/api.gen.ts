@@ -11,7 +11,7 @@ export interface paths {
         put?: never;
         /**
          * Accept a job
-         * @description The job is on disk before the reply. `Idempotency-Key` (quoted or bare) replays the first answer to the same body. With `dryRun` nothing is stored: the placement is explained.
+         * @description The job is on disk before the reply. `Idempotency-Key` (quoted or bare) replays the first answer to the same body. With `dryRun` nothing is stored: the placement is explained. A busy node is no error: the job is `queued` and says why.
          */
         post: operations["scheduleJob"];
         delete?: never;
@@ -48,7 +48,10 @@ export interface paths {
         get: operations["getJob"];
         put?: never;
         post?: never;
-        /** Cancel a job, or remove a finished one */
+        /**
+         * Cancel a job, or remove a finished one
+         * @description A job that waits is cancelled at once; one that runs is ended (TERM, the grace period, KILL) and is `cancelled` when its end is known: follow its stream. With `purge` a finished job goes, with its log.
+         */
         delete: operations["cancelJob"];
         options?: never;
         head?: never;
@@ -615,7 +618,7 @@ export interface components {
             output: unknown;
         };
         Job: {
-            id: string;
+            id: components["schemas"]["JobId"];
             name: string | null;
             state: components["schemas"]["JobState"];
             reason: string | null;
@@ -898,7 +901,456 @@ export interface components {
             hash: string;
         };
     };
-    responses: never;
+    responses: {
+        /** @description `malformed`: The body is not JSON. `bad-request`: The request could not be understood. */
+        "malformed.bad-request": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 400;
+                    /** @enum {string} */
+                    code?: "malformed" | "bad-request";
+                };
+            };
+        };
+        /** @description `unauthorized`: A token is needed. */
+        unauthorized: {
+            headers: {
+                /** @description How to show a token. */
+                "WWW-Authenticate"?: string;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 401;
+                    /** @enum {string} */
+                    code?: "unauthorized";
+                };
+            };
+        };
+        /** @description `forbidden`: The token does not allow this. `policy-denied`: A policy forbids this. */
+        "forbidden.policy-denied": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 403;
+                    /** @enum {string} */
+                    code?: "forbidden" | "policy-denied";
+                };
+            };
+        };
+        /** @description `timeout`: The request took too long to arrive. */
+        timeout: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 408;
+                    /** @enum {string} */
+                    code?: "timeout";
+                };
+            };
+        };
+        /** @description `name-in-use`: An unfinished job has that name. `idempotency-in-flight`: A request with this Idempotency-Key is still at work. */
+        "name-in-use.idempotency-in-flight": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 409;
+                    /** @enum {string} */
+                    code?: "name-in-use" | "idempotency-in-flight";
+                };
+            };
+        };
+        /** @description `too-large`: The body is too large. */
+        "too-large": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 413;
+                    /** @enum {string} */
+                    code?: "too-large";
+                };
+            };
+        };
+        /** @description `unsupported-media-type`: That content type is not taken here. */
+        "unsupported-media-type": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 415;
+                    /** @enum {string} */
+                    code?: "unsupported-media-type";
+                };
+            };
+        };
+        /** @description `misdirected-request`: The Host or Origin is not one of this service. */
+        "misdirected-request": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 421;
+                    /** @enum {string} */
+                    code?: "misdirected-request";
+                };
+            };
+        };
+        /** @description `invalid`: The request is not valid. `unplaceable`: No node in sight could ever run this job. `idempotency-mismatch`: That Idempotency-Key was used for another body. */
+        "invalid.unplaceable.idempotency-mismatch": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 422;
+                    /** @enum {string} */
+                    code?: "invalid" | "unplaceable" | "idempotency-mismatch";
+                };
+            };
+        };
+        /** @description `expectation-failed`: That expectation cannot be met. */
+        "expectation-failed": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 417;
+                    /** @enum {string} */
+                    code?: "expectation-failed";
+                };
+            };
+        };
+        /** @description `rate-limited`: Too many requests. `quota-exceeded`: A quota is used up. */
+        "rate-limited.quota-exceeded": {
+            headers: {
+                /** @description Seconds to wait. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 429;
+                    /** @enum {string} */
+                    code?: "rate-limited" | "quota-exceeded";
+                };
+            };
+        };
+        /** @description `headers-too-large`: The headers are too large. */
+        "headers-too-large": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 431;
+                    /** @enum {string} */
+                    code?: "headers-too-large";
+                };
+            };
+        };
+        /** @description `internal`: Roost has a fault. */
+        internal: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 500;
+                    /** @enum {string} */
+                    code?: "internal";
+                };
+            };
+        };
+        /** @description `draining`: The node is draining. `overloaded`: The node is overloaded. `storage-unavailable`: The storage takes no writes now. */
+        "draining.overloaded.storage-unavailable": {
+            headers: {
+                /** @description Seconds to wait. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 503;
+                    /** @enum {string} */
+                    code?: "draining" | "overloaded" | "storage-unavailable";
+                };
+            };
+        };
+        /** @description `bad-request`: The request could not be understood. */
+        "bad-request": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 400;
+                    /** @enum {string} */
+                    code?: "bad-request";
+                };
+            };
+        };
+        /** @description `forbidden`: The token does not allow this. */
+        forbidden: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 403;
+                    /** @enum {string} */
+                    code?: "forbidden";
+                };
+            };
+        };
+        /** @description `invalid`: The request is not valid. */
+        invalid: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 422;
+                    /** @enum {string} */
+                    code?: "invalid";
+                };
+            };
+        };
+        /** @description `rate-limited`: Too many requests. */
+        "rate-limited": {
+            headers: {
+                /** @description Seconds to wait. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 429;
+                    /** @enum {string} */
+                    code?: "rate-limited";
+                };
+            };
+        };
+        /** @description `overloaded`: The node is overloaded. `storage-unavailable`: The storage takes no writes now. */
+        "overloaded.storage-unavailable": {
+            headers: {
+                /** @description Seconds to wait. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 503;
+                    /** @enum {string} */
+                    code?: "overloaded" | "storage-unavailable";
+                };
+            };
+        };
+        /** @description `not-found`: There is nothing here. `job-not-found`: No such job. */
+        "not-found.job-not-found": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 404;
+                    /** @enum {string} */
+                    code?: "not-found" | "job-not-found";
+                };
+            };
+        };
+        /** @description `already-finished`: The job has finished. `not-finished`: The job has not finished. */
+        "already-finished.not-finished": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 409;
+                    /** @enum {string} */
+                    code?: "already-finished" | "not-finished";
+                };
+            };
+        };
+        /** @description `invalid`: The request is not valid. `unplaceable`: No node in sight could ever run this job. */
+        "invalid.unplaceable": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 422;
+                    /** @enum {string} */
+                    code?: "invalid" | "unplaceable";
+                };
+            };
+        };
+        /** @description `upgrade-required`: Open this path as a WebSocket. */
+        "upgrade-required": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 426;
+                    /** @enum {string} */
+                    code?: "upgrade-required";
+                };
+            };
+        };
+        /** @description `job-not-found`: No such job. `pod-not-found`: No such workload. */
+        "job-not-found.pod-not-found": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 404;
+                    /** @enum {string} */
+                    code?: "job-not-found" | "pod-not-found";
+                };
+            };
+        };
+        /** @description `already-finished`: The job has finished. */
+        "already-finished": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 409;
+                    /** @enum {string} */
+                    code?: "already-finished";
+                };
+            };
+        };
+        /** @description `rate-limited`: Too many requests. `disruption-budget`: A disruption budget refuses this now. */
+        "rate-limited.disruption-budget": {
+            headers: {
+                /** @description Seconds to wait. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 429;
+                    /** @enum {string} */
+                    code?: "rate-limited" | "disruption-budget";
+                };
+            };
+        };
+        /** @description `not-found`: There is nothing here. `node-not-found`: No such node. */
+        "not-found.node-not-found": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 404;
+                    /** @enum {string} */
+                    code?: "not-found" | "node-not-found";
+                };
+            };
+        };
+        /** @description `overloaded`: The node is overloaded. */
+        overloaded: {
+            headers: {
+                /** @description Seconds to wait. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 503;
+                    /** @enum {string} */
+                    code?: "overloaded";
+                };
+            };
+        };
+        /** @description `not-found`: There is nothing here. `token-not-found`: No such token. */
+        "not-found.token-not-found": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 404;
+                    /** @enum {string} */
+                    code?: "not-found" | "token-not-found";
+                };
+            };
+        };
+        /** @description `not-found`: There is nothing here. */
+        "not-found": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 404;
+                    /** @enum {string} */
+                    code?: "not-found";
+                };
+            };
+        };
+        /** @description `not-found`: There is nothing here. `secret-not-found`: No such secret. */
+        "not-found.secret-not-found": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 404;
+                    /** @enum {string} */
+                    code?: "not-found" | "secret-not-found";
+                };
+            };
+        };
+    };
     parameters: never;
     requestBodies: never;
     headers: never;
@@ -909,11 +1361,17 @@ export interface operations {
     scheduleJob: {
         parameters: {
             query?: {
+                /** @description Explains where the job would run, and stores nothing. */
                 dryRun?: boolean;
                 /** @description Refuse where an unfinished job has the same name. */
                 unique?: "name";
             };
-            header?: never;
+            header?: {
+                /** @description Replays the first answer to the same body; quoted or bare, the same key. */
+                "idempotency-key"?: string;
+                /** @description W3C trace context; the job gets it. What is none is left out of account. */
+                traceparent?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -923,7 +1381,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
+            /** @description A dry run: the placement, explained. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -932,96 +1390,33 @@ export interface operations {
                     "application/json": components["schemas"]["Placement"];
                 };
             };
-            /** @description Default Response */
+            /** @description Accepted; on disk. */
             202: {
                 headers: {
+                    /** @description The path of the job. */
+                    location?: string;
+                    /** @description `true` where this is the first answer, given again to its Idempotency-Key. */
+                    "idempotency-replayed"?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            /** @description Problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["malformed.bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden.policy-denied"];
+            408: components["responses"]["timeout"];
+            409: components["responses"]["name-in-use.idempotency-in-flight"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-media-type"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid.unplaceable.idempotency-mismatch"];
+            429: components["responses"]["rate-limited.quota-exceeded"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["draining.overloaded.storage-unavailable"];
         };
     };
     listJobs: {
@@ -1031,9 +1426,11 @@ export interface operations {
                 state?: string;
                 /** @description key=value, or several with commas: all must match. */
                 label?: string;
+                /** @description Jobs of exactly this name. */
                 name?: string;
                 /** @description Only the admin scope sees other tenants. */
                 tenant?: string;
+                /** @description Most items in the answer. */
                 limit?: number;
                 /** @description As the page before gave it. */
                 cursor?: string;
@@ -1044,7 +1441,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description Jobs, newest first. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1056,33 +1453,17 @@ export interface operations {
                     };
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     getJob: {
@@ -1090,13 +1471,14 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The id of a job. */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description The job. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1105,33 +1487,17 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found.job-not-found"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     cancelJob: {
@@ -1139,18 +1505,21 @@ export interface operations {
             query?: {
                 /** @description Removes a finished job with its log, for good: 204. */
                 purge?: boolean;
+                /** @description Stands in the job and the audit. */
                 reason?: string;
+                /** @description Seconds between TERM and KILL. */
                 gracePeriodSeconds?: number;
             };
             header?: never;
             path: {
+                /** @description The id of a job. */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description Cancelled, or being ended. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -1166,60 +1535,21 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["malformed.bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found.job-not-found"];
+            408: components["responses"]["timeout"];
+            409: components["responses"]["already-finished.not-finished"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-media-type"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     rerunJob: {
@@ -1227,66 +1557,38 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The id of a job. */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description A new job, queued. */
             202: {
                 headers: {
+                    /** @description The path of the job. */
+                    location?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["malformed.bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden.policy-denied"];
+            404: components["responses"]["not-found.job-not-found"];
+            408: components["responses"]["timeout"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-media-type"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid.unplaceable"];
+            429: components["responses"]["rate-limited.quota-exceeded"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["draining.overloaded.storage-unavailable"];
         };
     };
     streamJob: {
@@ -1299,6 +1601,7 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @description The id of a job. */
                 id: string;
             };
             cookie?: never;
@@ -1321,51 +1624,19 @@ export interface operations {
                     "application/json": components["schemas"]["Frame"];
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            426: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found.job-not-found"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            426: components["responses"]["upgrade-required"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     followJob: {
@@ -1376,8 +1647,12 @@ export interface operations {
                 /** @description Only the last N log frames, then what follows. */
                 tail?: number;
             };
-            header?: never;
+            header?: {
+                /** @description The seq of the last frame that was seen; the answer goes on behind it. */
+                "last-event-id"?: string;
+            };
             path: {
+                /** @description The id of a job. */
                 id: string;
             };
             cookie?: never;
@@ -1400,54 +1675,33 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found.job-not-found"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     readJobLogs: {
         parameters: {
             query?: {
+                /** @description Goes on until the job has ended. */
                 follow?: boolean;
                 /** @description Only the last N lines. */
                 tail?: number;
+                /** @description Only this attempt. */
                 attempt?: number;
             };
             header?: never;
             path: {
+                /** @description The id of a job. */
                 id: string;
             };
             cookie?: never;
@@ -1463,51 +1717,32 @@ export interface operations {
                     "text/plain": string;
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found.job-not-found"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     listPods: {
         parameters: {
             query?: {
+                /** @description Workloads of this runtime. */
                 runtime?: string;
+                /** @description Id or name of a node, or `local`. */
                 node?: string;
+                /** @description Workloads of this job. */
                 jobId?: string;
+                /** @description This node, or all in sight. */
                 scope?: "local" | "mesh";
+                /** @description Most items in the answer. */
                 limit?: number;
                 /** @description As the page before gave it. */
                 cursor?: string;
@@ -1518,7 +1753,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description Workloads, by name. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1530,33 +1765,17 @@ export interface operations {
                     };
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     evict: {
@@ -1581,7 +1800,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
+            /** @description The attempt is being ended. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -1593,87 +1812,21 @@ export interface operations {
                     };
                 };
             };
-            /** @description Problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["malformed.bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden.policy-denied"];
+            404: components["responses"]["job-not-found.pod-not-found"];
+            408: components["responses"]["timeout"];
+            409: components["responses"]["already-finished"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-media-type"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited.disruption-budget"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     listNodes: {
@@ -1685,7 +1838,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description Nodes. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1697,24 +1850,16 @@ export interface operations {
                     };
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     drainNode: {
@@ -1729,7 +1874,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description The node, draining or drained. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -1738,42 +1883,20 @@ export interface operations {
                     "application/json": components["schemas"]["Node"];
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["malformed.bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found.node-not-found"];
+            408: components["responses"]["timeout"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-media-type"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     undrainNode: {
@@ -1788,7 +1911,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description The node, ready. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -1797,47 +1920,26 @@ export interface operations {
                     "application/json": components["schemas"]["Node"];
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["malformed.bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found.node-not-found"];
+            408: components["responses"]["timeout"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-media-type"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     listQueue: {
         parameters: {
             query?: {
+                /** @description Most items in the answer. */
                 limit?: number;
             };
             header?: never;
@@ -1846,7 +1948,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description The queue, first to be tried first. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1865,33 +1967,17 @@ export interface operations {
                     };
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     getHealth: {
@@ -1903,7 +1989,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description How the node is. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1912,15 +1998,14 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description Problem */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["bad-request"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
         };
     };
     getLive: {
@@ -1932,7 +2017,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description It answers. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1944,11 +2029,18 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["bad-request"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
         };
     };
     getReady: {
         parameters: {
             query?: {
+                /** @description Tells each check; `?verbose` is enough. */
                 verbose?: boolean | "";
             };
             header?: never;
@@ -1957,7 +2049,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description It takes jobs. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1973,16 +2065,14 @@ export interface operations {
                     };
                 };
             };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Default Response */
+            400: components["responses"]["bad-request"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            /** @description It takes none now. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2009,7 +2099,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description Every token, revoked ones too. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2021,24 +2111,16 @@ export interface operations {
                     };
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     createToken: {
@@ -2054,7 +2136,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
+            /** @description The token; its text is shown this once. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -2063,60 +2145,19 @@ export interface operations {
                     "application/json": components["schemas"]["NewToken"];
                 };
             };
-            /** @description Problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["malformed.bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            408: components["responses"]["timeout"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-media-type"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     revokeToken: {
@@ -2124,6 +2165,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The id of a token. */
                 id: string;
             };
             cookie?: never;
@@ -2137,42 +2179,20 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["malformed.bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found.token-not-found"];
+            408: components["responses"]["timeout"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-media-type"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     listSecrets: {
@@ -2184,7 +2204,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description Names, with where each comes from. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2200,24 +2220,16 @@ export interface operations {
                     };
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     setSecret: {
@@ -2225,6 +2237,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The name of a secret. */
                 name: string;
             };
             cookie?: never;
@@ -2244,69 +2257,20 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["malformed.bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found"];
+            408: components["responses"]["timeout"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-media-type"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     removeSecret: {
@@ -2314,6 +2278,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The name of a secret. */
                 name: string;
             };
             cookie?: never;
@@ -2327,49 +2292,30 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["malformed.bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found.secret-not-found"];
+            408: components["responses"]["timeout"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-media-type"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     listAudit: {
         parameters: {
             query?: {
+                /** @description Entries of this tenant. */
                 tenant?: string;
+                /** @description Entries of this action. */
                 action?: string;
+                /** @description Most items in the answer. */
                 limit?: number;
                 /** @description As the page before gave it. */
                 cursor?: string;
@@ -2380,7 +2326,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description Entries, newest first. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2392,33 +2338,17 @@ export interface operations {
                     };
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     backup: {
@@ -2437,7 +2367,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Default Response */
+            /** @description The copy is whole and in its place. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -2449,60 +2379,19 @@ export interface operations {
                     };
                 };
             };
-            /** @description Problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["malformed.bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            408: components["responses"]["timeout"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-media-type"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
     getOpenapi: {
@@ -2514,7 +2403,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description OpenAPI 3.1. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2525,6 +2414,14 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["bad-request"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
         };
     };
     getAsyncapi: {
@@ -2536,7 +2433,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Default Response */
+            /** @description AsyncAPI 3. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2547,6 +2444,14 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["bad-request"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
         };
     };
     getErrors: {
@@ -2567,6 +2472,14 @@ export interface operations {
                     "text/html": string;
                 };
             };
+            400: components["responses"]["bad-request"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded"];
         };
     };
     getMetrics: {
@@ -2587,24 +2500,16 @@ export interface operations {
                     "text/plain": string;
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
 }

@@ -4,15 +4,16 @@ import type {} from '../../plugins/auth/index.ts'
 import type {} from '../../plugins/secrets/index.ts'
 import type {} from '../../plugins/storage/index.ts'
 import { RoostError } from '../errors.ts'
+import { problems } from '../problem.ts'
 import { secretNamePattern } from '../schemas/job.ts'
 import { AuditEntry } from '../schemas/audit.ts'
-import { cursor, limit, list, problems } from '../schemas/list.ts'
+import { cursor, limit, list } from '../schemas/list.ts'
 import { nullable, ref } from '../schemas/ref.ts'
 import { NewToken, Token, TokenRequest } from '../schemas/token.ts'
 import { requesterOf } from './requester.ts'
 
 const SecretParams = Type.Object(
-  { name: Type.String({ pattern: secretNamePattern }) },
+  { name: Type.String({ pattern: secretNamePattern, description: 'The name of a secret.' }) },
   { additionalProperties: false }
 )
 
@@ -25,7 +26,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listTokens',
         tags: ['admin'],
         summary: 'Tokens, without their text',
-        response: { 200: list(Token), ...problems(401, 403) }
+        response: { 200: list(Token, 'Every token, revoked ones too.') }
       }
     },
     async () => ({ items: await app.auth.list(), cursor: null })
@@ -39,7 +40,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['admin'],
         summary: 'Make a token',
         body: ref(TokenRequest),
-        response: { 201: ref(NewToken), ...problems(400, 401, 403, 415, 422, 503) }
+        response: { 201: { ...ref(NewToken), description: 'The token; its text is shown this once.' } }
       }
     },
     async (request, reply) => reply.code(201).send(await app.auth.create(request.body))
@@ -53,10 +54,10 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['admin'],
         summary: 'Revoke a token',
         params: Type.Object(
-          { id: Type.String({ minLength: 1, maxLength: 64 }) },
+          { id: Type.String({ minLength: 1, maxLength: 64, description: 'The id of a token.' }) },
           { additionalProperties: false }
         ),
-        response: { 204: Type.Null({ description: 'Revoked.' }), ...problems(401, 403, 404, 503) }
+        response: { 204: Type.Null({ description: 'Revoked.' }), ...problems('token-not-found') }
       }
     },
     async (request, reply) => {
@@ -88,9 +89,8 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
               ),
               cursor: Type.Null()
             },
-            { additionalProperties: false }
-          ),
-          ...problems(401, 403)
+            { additionalProperties: false, description: 'Names, with where each comes from.' }
+          )
         }
       }
     },
@@ -113,8 +113,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
           { additionalProperties: false }
         ),
         response: {
-          204: Type.Null({ description: 'Stored, encrypted.' }),
-          ...problems(400, 401, 403, 404, 415, 422, 503)
+          204: Type.Null({ description: 'Stored, encrypted.' })
         }
       }
     },
@@ -132,7 +131,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['admin'],
         summary: 'Remove a secret',
         params: SecretParams,
-        response: { 204: Type.Null({ description: 'Removed.' }), ...problems(401, 403, 404, 503) }
+        response: { 204: Type.Null({ description: 'Removed.' }), ...problems('secret-not-found') }
       }
     },
     async (request, reply) => {
@@ -153,14 +152,18 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'Who changed what, newest first; each entry is chained to the one before by its hash',
         querystring: Type.Object(
           {
-            tenant: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
-            action: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
+            tenant: Type.Optional(
+              Type.String({ minLength: 1, maxLength: 63, description: 'Entries of this tenant.' })
+            ),
+            action: Type.Optional(
+              Type.String({ minLength: 1, maxLength: 63, description: 'Entries of this action.' })
+            ),
             limit,
             cursor
           },
           { additionalProperties: false }
         ),
-        response: { 200: list(AuditEntry), ...problems(401, 403, 422) }
+        response: { 200: list(AuditEntry, 'Entries, newest first.') }
       }
     },
     async (request) => {
@@ -193,8 +196,10 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
           { additionalProperties: false }
         ),
         response: {
-          201: Type.Object({ file: Type.String(), bytes: Type.Integer() }, { additionalProperties: false }),
-          ...problems(400, 401, 403, 415, 422, 503)
+          201: Type.Object(
+            { file: Type.String(), bytes: Type.Integer() },
+            { additionalProperties: false, description: 'The copy is whole and in its place.' }
+          )
         }
       }
     },

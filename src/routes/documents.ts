@@ -4,7 +4,6 @@ import { Type } from '@sinclair/typebox'
 import type {} from 'fastify-metrics'
 import type {} from '../../plugins/openapi/index.ts'
 import { catalogue } from '../errors.ts'
-import { problems } from '../schemas/list.ts'
 
 const anyObject = Type.Object({}, { additionalProperties: true })
 
@@ -17,7 +16,7 @@ export const documentRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'getOpenapi',
         tags: ['documents'],
         summary: 'This document',
-        response: { 200: anyObject }
+        response: { 200: { ...anyObject, description: 'OpenAPI 3.1.' } }
       },
       serializerCompiler: () => JSON.stringify
     },
@@ -31,7 +30,7 @@ export const documentRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'getAsyncapi',
         tags: ['documents'],
         summary: 'The stream as an AsyncAPI 3 document',
-        response: { 200: anyObject }
+        response: { 200: { ...anyObject, description: 'AsyncAPI 3.' } }
       },
       serializerCompiler: () => JSON.stringify
     },
@@ -62,8 +61,7 @@ export const documentRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['documents'],
         summary: 'Prometheus metrics',
         response: {
-          200: { description: 'The exposition.', content: { 'text/plain': { schema: Type.String() } } },
-          ...problems(401, 403)
+          200: { description: 'The exposition.', content: { 'text/plain': { schema: Type.String() } } }
         }
       }
     },

@@ -5,7 +5,6 @@ import type {} from '../../plugins/node/index.ts'
 import type {} from '../../plugins/runtimes/index.ts'
 import type {} from '../../plugins/scheduler/index.ts'
 import type {} from '../../plugins/storage/index.ts'
-import { problems } from '../schemas/list.ts'
 import { Health } from '../schemas/node.ts'
 import { ref } from '../schemas/ref.ts'
 
@@ -27,7 +26,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'getHealth',
         tags: ['health'],
         summary: 'How the node is; details with read:jobs',
-        response: { 200: ref(Health), ...problems(421) }
+        response: { 200: { ...ref(Health), description: 'How the node is.' } }
       }
     },
     async (request): Promise<Health> => {
@@ -77,7 +76,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'getLive',
         tags: ['health'],
         summary: 'The process answers',
-        response: { 200: Type.Object({ live: Type.Literal(true) }) }
+        response: { 200: Type.Object({ live: Type.Literal(true) }, { description: 'It answers.' }) }
       }
     },
     async () => ({ live: true as const })
@@ -92,10 +91,19 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['health'],
         summary: 'The node takes jobs',
         querystring: Type.Object(
-          { verbose: Type.Optional(Type.Union([Type.Boolean(), Type.Literal('')])) },
+          {
+            verbose: Type.Optional(
+              Type.Union([Type.Boolean(), Type.Literal('')], {
+                description: 'Tells each check; `?verbose` is enough.'
+              })
+            )
+          },
           { additionalProperties: false }
         ),
-        response: { 200: Readiness, 503: Readiness, ...problems(422) }
+        response: {
+          200: { ...Readiness, description: 'It takes jobs.' },
+          503: { ...Readiness, description: 'It takes none now.' }
+        }
       }
     },
     async (request, reply) => {

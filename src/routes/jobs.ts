@@ -3,8 +3,10 @@ import { Type } from '@sinclair/typebox'
 import type {} from '../../plugins/scheduler/index.ts'
 import type {} from '../../plugins/auth/index.ts'
 import { RoostError } from '../errors.ts'
+import type {} from '../../plugins/openapi/index.ts'
+import { problems } from '../problem.ts'
 import { Job, JobSpec, idPattern, jobStates, type JobState } from '../schemas/job.ts'
-import { JobParams, limit, list, problems } from '../schemas/list.ts'
+import { JobParams, limit, list } from '../schemas/list.ts'
 import { Placement } from '../schemas/placement.ts'
 import { ref } from '../schemas/ref.ts'
 import { requesterOf } from './requester.ts'
@@ -13,20 +15,52 @@ const maxKeyLength = 255
 /** W3C trace context, version 00. */
 const traceContext = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
+const location = Type.String({ description: 'The path of the job.' })
+const replayed = Type.String({
+  description: '`true` where this is the first answer, given again to its Idempotency-Key.'
+})
+
+/** What a client may do with the job of an answer, for the document. */
+const jobLinks = (job: string) =>
+  Object.fromEntries(
+    ['getJob', 'cancelJob', 'rerunJob', 'streamJob', 'followJob', 'readJobLogs'].map((operationId) => [
+      operationId,
+      {
+        operationId,
+        parameters: { id: '$response.body#/id' },
+        description: `${operationId} with the id of the ${job}.`
+      }
+    ])
+  )
+
 export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/schedule',
     {
-      config: { scope: 'write:jobs' },
+      config: {
+        scope: 'write:jobs',
+        requestHeaders: {
+          'idempotency-key': Type.String({
+            pattern: '^[\\x20-\\x7e]{1,257}$',
+            description: 'Replays the first answer to the same body; quoted or bare, the same key.'
+          }),
+          traceparent: Type.String({
+            description: 'W3C trace context; the job gets it. What is none is left out of account.'
+          })
+        }
+      },
+      links: { 202: jobLinks('scheduled job') },
       schema: {
         operationId: 'scheduleJob',
         tags: ['jobs'],
         summary: 'Accept a job',
         description:
-          'The job is on disk before the reply. `Idempotency-Key` (quoted or bare) replays the first answer to the same body. With `dryRun` nothing is stored: the placement is explained.',
+          'The job is on disk before the reply. `Idempotency-Key` (quoted or bare) replays the first answer to the same body. With `dryRun` nothing is stored: the placement is explained. A busy node is no error: the job is `queued` and says why.',
         querystring: Type.Object(
           {
-            dryRun: Type.Optional(Type.Boolean()),
+            dryRun: Type.Optional(
+              Type.Boolean({ description: 'Explains where the job would run, and stores nothing.' })
+            ),
             unique: Type.Optional(
               Type.Literal('name', { description: 'Refuse where an unfinished job has the same name.' })
             )
@@ -35,9 +69,21 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         ),
         body: ref(JobSpec),
         response: {
-          200: ref(Placement),
-          202: ref(Job),
-          ...problems(400, 401, 403, 409, 413, 415, 422, 429, 503)
+          200: { ...ref(Placement), description: 'A dry run: the placement, explained.' },
+          202: {
+            ...ref(Job),
+            description: 'Accepted; on disk.',
+            headers: { location, 'idempotency-replayed': replayed }
+          },
+          ...problems(
+            'policy-denied',
+            'name-in-use',
+            'idempotency-in-flight',
+            'idempotency-mismatch',
+            'unplaceable',
+            'quota-exceeded',
+            'draining'
+          )
         }
       }
     },
@@ -80,7 +126,9 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
                 description: 'key=value, or several with commas: all must match.'
               })
             ),
-            name: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
+            name: Type.Optional(
+              Type.String({ minLength: 1, maxLength: 63, description: 'Jobs of exactly this name.' })
+            ),
             tenant: Type.Optional(
               Type.String({
                 minLength: 1,
@@ -95,7 +143,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
           },
           { additionalProperties: false }
         ),
-        response: { 200: list(Job), ...problems(401, 403, 422) }
+        response: { 200: list(Job, 'Jobs, newest first.') }
       }
     },
     async (request) => {
@@ -129,7 +177,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['jobs'],
         summary: 'One job, with why it waits',
         params: JobParams,
-        response: { 200: ref(Job), ...problems(401, 403, 404) }
+        response: { 200: { ...ref(Job), description: 'The job.' }, ...problems('job-not-found') }
       }
     },
     async (request) => await app.scheduler.get(request.params.id, requesterOf(request).principal)
@@ -143,21 +191,32 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'cancelJob',
         tags: ['jobs'],
         summary: 'Cancel a job, or remove a finished one',
+        description:
+          'A job that waits is cancelled at once; one that runs is ended (TERM, the grace period, KILL) and is `cancelled` when its end is known: follow its stream. With `purge` a finished job goes, with its log.',
         params: JobParams,
         querystring: Type.Object(
           {
             purge: Type.Optional(
               Type.Boolean({ description: 'Removes a finished job with its log, for good: 204.' })
             ),
-            reason: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
-            gracePeriodSeconds: Type.Optional(Type.Number({ minimum: 0, maximum: 3600, default: 10 }))
+            reason: Type.Optional(
+              Type.String({ minLength: 1, maxLength: 1024, description: 'Stands in the job and the audit.' })
+            ),
+            gracePeriodSeconds: Type.Optional(
+              Type.Number({
+                minimum: 0,
+                maximum: 3600,
+                default: 10,
+                description: 'Seconds between TERM and KILL.'
+              })
+            )
           },
           { additionalProperties: false }
         ),
         response: {
-          202: ref(Job),
+          202: { ...ref(Job), description: 'Cancelled, or being ended.' },
           204: Type.Null({ description: 'Removed.' }),
-          ...problems(401, 403, 404, 409, 422, 503)
+          ...problems('job-not-found', 'already-finished', 'not-finished')
         }
       }
     },
@@ -177,12 +236,16 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
     '/v1/jobs/:id/rerun',
     {
       config: { scope: 'write:jobs' },
+      links: { 202: jobLinks('new job') },
       schema: {
         operationId: 'rerunJob',
         tags: ['jobs'],
         summary: 'Run the same spec once more, without its dependencies, as a job of its own',
         params: JobParams,
-        response: { 202: ref(Job), ...problems(401, 403, 404, 422, 503) }
+        response: {
+          202: { ...ref(Job), description: 'A new job, queued.', headers: { location } },
+          ...problems('job-not-found', 'policy-denied', 'unplaceable', 'quota-exceeded', 'draining')
+        }
       }
     },
     async (request, reply) => {

@@ -5,7 +5,8 @@ import type {} from '../../plugins/node/index.ts'
 import type {} from '../../plugins/runtimes/index.ts'
 import type {} from '../../plugins/scheduler/index.ts'
 import { RoostError } from '../errors.ts'
-import { list, problems } from '../schemas/list.ts'
+import { problems } from '../problem.ts'
+import { list } from '../schemas/list.ts'
 import { NodeStatus } from '../schemas/node.ts'
 import { nullable, ref } from '../schemas/ref.ts'
 import { limit } from '../schemas/list.ts'
@@ -60,7 +61,7 @@ export const nodeRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listNodes',
         tags: ['nodes'],
         summary: 'Nodes in sight',
-        response: { 200: list(NodeStatus), ...problems(401, 403) }
+        response: { 200: list(NodeStatus, 'Nodes.') }
       }
     },
     async () => ({ items: [localStatus()], cursor: null })
@@ -75,7 +76,10 @@ export const nodeRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['nodes'],
         summary: 'Take no more jobs; what runs may end',
         params: NodeParams,
-        response: { 202: ref(NodeStatus), ...problems(401, 403, 404, 503) }
+        response: {
+          202: { ...ref(NodeStatus), description: 'The node, draining or drained.' },
+          ...problems('node-not-found')
+        }
       }
     },
     async (request, reply) => {
@@ -94,7 +98,10 @@ export const nodeRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['nodes'],
         summary: 'Take jobs again; also after a restored backup',
         params: NodeParams,
-        response: { 202: ref(NodeStatus), ...problems(401, 403, 404, 503) }
+        response: {
+          202: { ...ref(NodeStatus), description: 'The node, ready.' },
+          ...problems('node-not-found')
+        }
       }
     },
     async (request, reply) => {
@@ -116,9 +123,8 @@ export const nodeRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           200: Type.Object(
             { items: Type.Array(QueueItem), cursor: Type.Null() },
-            { additionalProperties: false }
-          ),
-          ...problems(401, 403, 422)
+            { additionalProperties: false, description: 'The queue, first to be tried first.' }
+          )
         }
       }
     },

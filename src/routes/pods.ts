@@ -2,8 +2,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type {} from '../../plugins/scheduler/index.ts'
 import { RoostError } from '../errors.ts'
+import { problems } from '../problem.ts'
 import { idPattern } from '../schemas/job.ts'
-import { cursor, limit, list, problems } from '../schemas/list.ts'
+import { cursor, limit, list } from '../schemas/list.ts'
 import { Pod } from '../schemas/node.ts'
 import { nullable, stringEnum } from '../schemas/ref.ts'
 import { requesterOf } from './requester.ts'
@@ -19,16 +20,29 @@ export const podRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'Workloads of every runtime',
         querystring: Type.Object(
           {
-            runtime: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
-            node: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
-            jobId: Type.Optional(Type.String({ pattern: idPattern })),
-            scope: Type.Optional(stringEnum(['local', 'mesh'] as const, { default: 'local' })),
+            runtime: Type.Optional(
+              Type.String({ minLength: 1, maxLength: 64, description: 'Workloads of this runtime.' })
+            ),
+            node: Type.Optional(
+              Type.String({
+                minLength: 1,
+                maxLength: 128,
+                description: 'Id or name of a node, or `local`.'
+              })
+            ),
+            jobId: Type.Optional(Type.String({ pattern: idPattern, description: 'Workloads of this job.' })),
+            scope: Type.Optional(
+              stringEnum(['local', 'mesh'] as const, {
+                default: 'local',
+                description: 'This node, or all in sight.'
+              })
+            ),
             limit,
             cursor
           },
           { additionalProperties: false }
         ),
-        response: { 200: list(Pod), ...problems(401, 403, 422) }
+        response: { 200: list(Pod, 'Workloads, by name.') }
       }
     },
     async (request) => {
@@ -67,9 +81,15 @@ export const podRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: {
           202: Type.Object(
             { jobId: nullable(Type.String()), pod: nullable(Type.String()) },
-            { additionalProperties: false }
+            { additionalProperties: false, description: 'The attempt is being ended.' }
           ),
-          ...problems(400, 401, 403, 404, 409, 415, 422, 429, 503)
+          ...problems(
+            'policy-denied',
+            'job-not-found',
+            'pod-not-found',
+            'already-finished',
+            'disruption-budget'
+          )
         }
       }
     },

@@ -4,8 +4,10 @@ import { Type } from '@sinclair/typebox'
 import type {} from '../../plugins/scheduler/index.ts'
 import type {} from '../../plugins/stream/index.ts'
 import { RoostError } from '../errors.ts'
+import type {} from '../../plugins/openapi/index.ts'
+import { problems } from '../problem.ts'
 import { Frame } from '../schemas/frame.ts'
-import { JobParams, problems } from '../schemas/list.ts'
+import { JobParams } from '../schemas/list.ts'
 import { ref } from '../schemas/ref.ts'
 import { requesterOf } from './requester.ts'
 
@@ -51,7 +53,7 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
       response: {
         101: Type.Null({ description: 'Switching to WebSocket.' }),
         200: { ...ref(Frame), description: 'Each message of the WebSocket.' },
-        ...problems(401, 403, 404, 422, 426)
+        ...problems('job-not-found', 'upgrade-required')
       }
     },
     // Everything that can be refused is refused before the upgrade.
@@ -76,7 +78,15 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/v1/jobs/:id/events',
     {
-      config: { scope: 'read:jobs' },
+      config: {
+        scope: 'read:jobs',
+        requestHeaders: {
+          'last-event-id': Type.String({
+            pattern: '^[0-9]{0,15}$',
+            description: 'The seq of the last frame that was seen; the answer goes on behind it.'
+          })
+        }
+      },
       exposeHeadRoute: false,
       schema: {
         operationId: 'followJob',
@@ -92,7 +102,7 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
             content: { 'text/event-stream': { schema: ref(Frame) } }
           },
           204: Type.Null({ description: 'Nothing will follow.' }),
-          ...problems(401, 403, 404, 422)
+          ...problems('job-not-found')
         }
       }
     },
@@ -133,11 +143,11 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
         params: JobParams,
         querystring: Type.Object(
           {
-            follow: Type.Optional(Type.Boolean()),
+            follow: Type.Optional(Type.Boolean({ description: 'Goes on until the job has ended.' })),
             tail: Type.Optional(
               Type.Integer({ minimum: 0, maximum: 1_000_000, description: 'Only the last N lines.' })
             ),
-            attempt: Type.Optional(Type.Integer({ minimum: 1 }))
+            attempt: Type.Optional(Type.Integer({ minimum: 1, description: 'Only this attempt.' }))
           },
           { additionalProperties: false }
         ),
@@ -146,7 +156,7 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
             description: 'stdout and stderr as they came.',
             content: { 'text/plain': { schema: Type.String() } }
           },
-          ...problems(401, 403, 404, 422)
+          ...problems('job-not-found')
         }
       }
     },

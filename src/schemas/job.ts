@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { nullable, ref, stringEnum } from './ref.ts'
+import { map, nullable, ref, stringEnum } from './ref.ts'
 import { Placement } from './placement.ts'
 
 export const jobStates = ['queued', 'scheduled', 'running', 'succeeded', 'failed', 'cancelled'] as const
@@ -171,11 +171,9 @@ export const Retry = Type.Object(
 export type Retry = Static<typeof Retry>
 
 const labelMap = (valueLength: number) =>
-  Type.Record(
-    Type.String({ pattern: '^[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$' }),
-    Type.String({ maxLength: valueLength }),
-    { additionalProperties: false, maxProperties: 256 }
-  )
+  map('^[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$', Type.String({ maxLength: valueLength }), {
+    maxProperties: 256
+  })
 
 export const idPattern = '^[0-9a-hjkmnp-tv-z]{26}$'
 export const JobId = Type.String({
@@ -193,15 +191,9 @@ export const JobSpec = Type.Object(
       Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', description: 'A DNS label.' })
     ),
     task: ref(Task),
-    env: Type.Optional(
-      Type.Record(Type.String({ pattern: environmentName }), Type.String({ maxLength: 131_072 }), {
-        additionalProperties: false,
-        maxProperties: 1024
-      })
-    ),
+    env: Type.Optional(map(environmentName, Type.String({ maxLength: 131_072 }), { maxProperties: 1024 })),
     secrets: Type.Optional(
-      Type.Record(Type.String({ pattern: environmentName }), Type.String({ pattern: secretNamePattern }), {
-        additionalProperties: false,
+      map(environmentName, Type.String({ pattern: secretNamePattern }), {
         maxProperties: 256,
         description: 'Environment name -> name of a secret. Values are never stored with the job.'
       })
@@ -274,7 +266,7 @@ export type JobResult = Static<typeof JobResult>
 
 export const Job = Type.Object(
   {
-    id: Type.String(),
+    id: ref(JobId),
     name: nullable(Type.String()),
     state: ref(JobState),
     reason: nullable(Type.String({ description: 'A code in one word: why it waits, or how it ended.' })),

@@ -1,0 +1,90 @@
+import { catalogue, type ErrorCode } from '../../src/errors.ts'
+import type { Examples, Exchange } from './examples.ts'
+import { componentName, problemResponse, problemsOf, type RouteFacts } from './problems.ts'
+
+interface Media {
+  schema?: object
+  examples?: Record<string, object>
+}
+interface Response {
+  $ref?: string
+  description?: string
+  content?: Record<string, Media>
+}
+export interface Operation {
+  operationId?: string
+  parameters?: object[]
+  requestBody?: { content: Record<string, Media> }
+  responses: Record<string, Response>
+}
+/** As much of the OpenAPI document as is completed here. */
+export interface Document {
+  paths: Record<string, Record<string, Operation>>
+  components: { responses?: Record<string, Response> }
+}
+
+/** A route's facts with the headers that it reads itself, which no schema of Fastify's holds. */
+export type OperationFacts = RouteFacts & { requestHeaders: Record<string, { description?: string }> }
+
+/** Adds what no single route can say: the problems that all have in common, headers that are read, real examples. */
+export function completeDocument<T extends Document>(
+  document: T,
+  facts: ReadonlyMap<string, OperationFacts>,
+  examples: Examples
+): T {
+  const responses: Record<string, Response> = {}
+  for (const operation of Object.values(document.paths).flatMap((methods) => Object.values(methods))) {
+    const known = facts.get(operation.operationId ?? '')
+    if (known === undefined) continue
+    addRequestHeaders(operation, known.requestHeaders)
+    addProblems(operation, problemsOf(known), responses)
+    for (const exchange of examples[operation.operationId!] ?? []) addExample(operation, exchange, responses)
+  }
+  document.components.responses = responses
+  return document
+}
+
+function addRequestHeaders(operation: Operation, headers: OperationFacts['requestHeaders']): void {
+  const parameters = Object.entries(headers).map(([name, { description, ...schema }]) => ({
+    in: 'header',
+    name,
+    required: false,
+    description,
+    schema
+  }))
+  if (parameters.length > 0) operation.parameters = [...(operation.parameters ?? []), ...parameters]
+}
+
+function addProblems(operation: Operation, codes: ErrorCode[], shared: Record<string, Response>): void {
+  for (const [status, ofStatus] of Map.groupBy(codes, (code) => catalogue[code][0])) {
+    const name = componentName(ofStatus)
+    const response = (shared[name] ??= problemResponse(status, ofStatus))
+    const other = operation.responses[status]
+    // A status that the route answers in a form of its own too: both forms, told apart by their type.
+    if (other === undefined) operation.responses[status] = { $ref: `#/components/responses/${name}` }
+    else {
+      delete shared[name]
+      operation.responses[status] = {
+        ...other,
+        description: `${other.description ?? ''} Or ${response.description ?? ''}`,
+        content: { ...other.content, ...response.content }
+      }
+    }
+  }
+}
+
+function addExample(
+  operation: Operation,
+  { title, request, answer }: Exchange,
+  shared: Record<string, Response>
+) {
+  const name = title.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
+  const body = operation.requestBody?.content['application/json']
+  if (body !== undefined && request.body !== undefined && answer.status < 400)
+    body.examples = { ...body.examples, [name]: { summary: title, value: request.body } }
+  const response = operation.responses[answer.status]
+  const target = response?.$ref === undefined ? response : shared[response.$ref.split('/').at(-1)!]
+  const media = target?.content?.[answer.type ?? '']
+  if (media !== undefined && answer.body !== undefined)
+    media.examples = { ...media.examples, [name]: { summary: title, value: answer.body } }
+}
