@@ -6,7 +6,7 @@ const usage = `npm run bench -- [NAME…] [--write] [--quick]
 
 Runs the benchmarks of that name, or all of them, each with its baseline in the same run.
   --write   puts the figures into bench/RESULTS.md
-  --profile DIR   puts a CPU profile of the service there (accept, process, stream)
+  --profile DIR   puts a CPU profile of the service there (accept, process, stream, load)
   --quick   short rounds, for a look while working; the figures are rough`
 
 /** Every bench by name; each is loaded only when it is run. */
@@ -18,7 +18,8 @@ const benches: Record<
   placement: async () => (await import('./placement-report.ts')).reportPlacement,
   accept: async () => (await import('./accept.bench.ts')).benchAccept,
   process: async () => (await import('./process.bench.ts')).benchProcess,
-  stream: async () => (await import('./stream.bench.ts')).benchStream
+  stream: async () => (await import('./stream.bench.ts')).benchStream,
+  load: async () => (await import('./load.bench.ts')).benchLoad
 }
 
 const { values, positionals } = parseArgs({
