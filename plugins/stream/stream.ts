@@ -61,11 +61,14 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
     return { from, lastSeq }
   }
 
+  // With a reason of its own an abort costs nothing; without one each makes an exception with a stack.
+  const over = 'the stream is over'
+
   // A generator that waits for a silent log is woken by its abort alone: destroying the Readable waits for it in turn.
   function openEventStream(gone: AbortSignal): AbortController {
     const abort = new AbortController()
     eventStreams.add(abort)
-    gone.addEventListener('abort', () => abort.abort(), { once: true })
+    gone.addEventListener('abort', () => abort.abort(over), { once: true })
     return abort
   }
 
@@ -126,7 +129,7 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
           }
         } finally {
           clearTimeout(silence.timer!)
-          abort.abort()
+          abort.abort(over)
           eventStreams.delete(abort)
           await source.return(undefined)
         }
@@ -155,7 +158,7 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
             if (shown.length > 0) yield shown
           }
         } finally {
-          abort.abort()
+          abort.abort(over)
           eventStreams.delete(abort)
         }
       }

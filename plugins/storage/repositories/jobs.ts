@@ -4,7 +4,7 @@ import type { AttemptRecord, JobRecord } from '../../../src/domain/job-state.ts'
 import { isFinished } from '../../../src/domain/job-state.ts'
 import { RoostError, UniqueViolation } from '../../../src/errors.ts'
 import { jobStates, type JobState } from '../../../src/schemas/job.ts'
-import type { JobTable, Tables } from '../tables.ts'
+import type { AttemptTable, JobTable, Tables } from '../tables.ts'
 import { eventKey, keysPerJob } from './event-keys.ts'
 import { attemptRow, changingColumns, jobRow, toAttempt, toJob } from './job-rows.ts'
 
@@ -13,6 +13,8 @@ const idsAtOnce = 200
 const unfinishedStates = jobStates.filter((state) => !isFinished(state))
 
 export function createJobReader(db: Kysely<Tables>): JobReader {
+  const findJob = compileFind(db)
+
   async function attemptsOf(ids: readonly string[]): Promise<Map<string, AttemptRecord[]>> {
     const attempts = new Map<string, AttemptRecord[]>(ids.map((id) => [id, []]))
     for (const some of chunks(ids, idsAtOnce)) {
@@ -101,10 +103,7 @@ export function createJobReader(db: Kysely<Tables>): JobReader {
   return {
     list,
 
-    async find(id) {
-      const row = await db.selectFrom('jobs').selectAll().where('id', '=', id).executeTakeFirst()
-      return row === undefined ? null : (await withAttempts([row]))[0]!
-    },
+    find: findJob,
 
     async listUnfinished(afterId, limit) {
       const rows: Selectable<JobTable>[] = []
@@ -273,6 +272,23 @@ function compileJobUpdate(db: Kysely<Tables>): (job: JobRecord) => CompiledQuery
   const shape = changingColumns(shapeOfJob)
   const query = db.updateTable('jobs').set(shape).where('id', '=', shapeOfJob.id).compile()
   return (job) => ({ ...query, parameters: [...Object.values(changingColumns(job)), job.id] })
+}
+
+/** One job by its id: what every read of the API and every change begins with. */
+function compileFind(db: Kysely<Tables>): JobReader['find'] {
+  const jobById = db.selectFrom('jobs').selectAll().where('id', '=', shapeOfJob.id).compile()
+  const attemptsById = db
+    .selectFrom('attempts')
+    .selectAll()
+    .where('job_id', '=', shapeOfJob.id)
+    .orderBy('number')
+    .compile()
+  return async (id) => {
+    const [row] = (await db.executeQuery<Selectable<JobTable>>({ ...jobById, parameters: [id] })).rows
+    if (row === undefined) return null
+    const { rows } = await db.executeQuery<Selectable<AttemptTable>>({ ...attemptsById, parameters: [id] })
+    return toJob(row, rows.map(toAttempt))
+  }
 }
 
 function compileAttemptUpsert(db: Kysely<Tables>): (jobId: string, attempt: AttemptRecord) => CompiledQuery {
