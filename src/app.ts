@@ -77,7 +77,10 @@ export async function createApp(
     diskReserveBytes: config.diskReserveBytes,
     process: config.process === 'on' || (config.process === 'auto' && isLoopback(config.host))
   })
-  await app.register(scheduler, { logCapBytes: config.logCapBytes })
+  await app.register(scheduler, {
+    logCapBytes: config.logCapBytes,
+    idempotencyKeptHours: config.idempotencyKeptHours
+  })
   await app.register(stream)
   await app.register(openapi, { version })
   await app.register(observability, { metricsPort: config.metricsPort, host: config.host })

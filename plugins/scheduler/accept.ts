@@ -1,4 +1,3 @@
-import { createHmac, randomBytes } from 'node:crypto'
 import { compileSchema } from '../../src/validation.ts'
 import type { JobReader, Transaction } from '../../src/contracts/storage.ts'
 import { dependencyVerdict, type DependencyVerdict } from '../../src/domain/dependencies.ts'
@@ -15,6 +14,7 @@ import type { Placement } from '../../src/schemas/placement.ts'
 import type { Principal } from '../../src/schemas/token.ts'
 import type { FieldError } from '../../src/schemas/problem.ts'
 import type { Request, SchedulerContext } from './context.ts'
+import { createIdempotency, type KeepKey, type Submitted } from './idempotency.ts'
 import { localNode, toPlacementJob, toQueueEntry } from './placing.ts'
 
 export interface SubmitOptions extends Request {
@@ -29,6 +29,7 @@ export interface SubmitOptions extends Request {
 /** Checks, explains and accepts jobs. */
 export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
   const { storage, clock, queue, runtimes, node } = context
+  const idempotency = createIdempotency({ storage, clock, bodyKey })
   const taskChecks = new Map<string, (task: unknown) => FieldError[]>()
 
   /** What no schema can say. Every field at fault at once. */
@@ -177,54 +178,41 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
     context.wake()
   }
 
+  async function acceptNew(
+    spec: JobSpec,
+    options: SubmitOptions,
+    keepKey: KeepKey | null
+  ): Promise<Submitted> {
+    check(spec)
+    requireTenantMayRun(spec, options.principal.tenant)
+    if (context.draining)
+      throw new RoostError(
+        'draining',
+        `Node ${node.name} is draining and takes no jobs; undrain it with: roost undrain`,
+        { headers: { 'retry-after': '30' } }
+      )
+    requirePlaceable(spec)
+    const now = clock.now()
+    const accepted = await storage.write(async (tx) => {
+      const { job: record, waitingFor } = await insert(tx, spec, options, now)
+      const job = toJob(record)
+      if (keepKey !== null) await keepKey(tx, job, now)
+      return { record, waitingFor, job }
+    })
+    enqueue(accepted.record, accepted.waitingFor)
+    return { job: accepted.job, replayed: false }
+  }
+
   return {
     /**
      * Accepts a job: when this resolves it is on disk. Throws `invalid`, `unplaceable`, `name-in-use`,
-     * `idempotency-mismatch`, `policy-denied`, `draining`, `storage-unavailable`.
+     * `idempotency-mismatch`, `idempotency-in-flight`, `policy-denied`, `draining`, `storage-unavailable`.
      */
-    async submit(spec: JobSpec, options: SubmitOptions): Promise<{ job: Job; replayed: boolean }> {
+    async submit(spec: JobSpec, options: SubmitOptions): Promise<Submitted> {
       const { tenant } = options.principal
-      const { idempotencyKey } = options
-      const bodyHash =
-        idempotencyKey === undefined
-          ? ''
-          : createHmac('sha256', bodyKey).update(canonicalJson(spec)).digest('hex')
-      if (idempotencyKey !== undefined) {
-        // A replay is answered even where a new job would be refused now.
-        const earlier = await storage.idempotency.find(tenant, idempotencyKey)
-        if (earlier !== null) return replay(earlier, bodyHash)
-      }
-      check(spec)
-      requireTenantMayRun(spec, tenant)
-      if (context.draining)
-        throw new RoostError(
-          'draining',
-          `Node ${node.name} is draining and takes no jobs; undrain it with: roost undrain`,
-          { headers: { 'retry-after': '30' } }
-        )
-      requirePlaceable(spec)
-      const now = clock.now()
-      const result = await storage.write(async (tx) => {
-        if (idempotencyKey !== undefined) {
-          const earlier = await tx.idempotency.find(tenant, idempotencyKey)
-          if (earlier !== null) return replay(earlier, bodyHash)
-        }
-        const inserted = await insert(tx, spec, options, now)
-        const job = toJob(inserted.job)
-        if (idempotencyKey !== undefined) {
-          await tx.idempotency.insert({
-            tenant,
-            key: idempotencyKey,
-            bodyHash,
-            jobId: job.id,
-            response: JSON.stringify(job),
-            createdAt: now
-          })
-        }
-        return { job, replayed: false, inserted }
-      })
-      if ('inserted' in result) enqueue(result.inserted.job, result.inserted.waitingFor)
-      return { job: result.job, replayed: result.replayed }
+      return await idempotency.once(tenant, options.idempotencyKey, spec, (keep) =>
+        acceptNew(spec, options, keep)
+      )
     },
 
     /** Where the job would go now and why; stores nothing. Throws `invalid`, `policy-denied`. */
@@ -242,37 +230,4 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       return (await this.submit(spec, options)).job
     }
   }
-}
-
-function replay(
-  earlier: { bodyHash: string; response: string },
-  bodyHash: string
-): { job: Job; replayed: boolean } {
-  if (earlier.bodyHash !== bodyHash) {
-    throw new RoostError(
-      'idempotency-mismatch',
-      'That Idempotency-Key came with another body before; use a new key for a new job'
-    )
-  }
-  return { job: JSON.parse(earlier.response) as Job, replayed: true }
-}
-
-/** JSON with sorted keys: the same body however it was written down. */
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, member: unknown) =>
-    member !== null && typeof member === 'object' && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : member
-  )
-}
-
-/** The key under which bodies are hashed: made once, kept with the installation. */
-export async function openBodyKey(context: SchedulerContext): Promise<Buffer> {
-  return await context.storage.write(async (tx) => {
-    const kept = await tx.settings.get('idempotency-key')
-    if (kept !== null) return Buffer.from(kept, 'hex')
-    const made = randomBytes(32)
-    await tx.settings.set('idempotency-key', made.toString('hex'))
-    return made
-  })
 }

@@ -20,6 +20,8 @@ export interface SchedulerOptions {
   log: FastifyBaseLogger
   node: { id: string; name: string; labels: Record<string, string> }
   logCapBytes: number
+  /** How long an Idempotency-Key replays its answer; it is pruned after that. */
+  idempotencyKeptMs: number
   /** In [0,1); spreads backoffs and breaks ties. */
   random?: () => number
 }

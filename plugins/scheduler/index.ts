@@ -14,6 +14,7 @@ declare module 'fastify' {
 
 export interface SchedulerPluginOptions {
   logCapBytes: number
+  idempotencyKeptHours: number
 }
 
 export default fp<SchedulerPluginOptions>(
@@ -27,7 +28,8 @@ export default fp<SchedulerPluginOptions>(
       secrets,
       log,
       node,
-      logCapBytes: options.logCapBytes
+      logCapBytes: options.logCapBytes,
+      idempotencyKeptMs: options.idempotencyKeptHours * 3_600_000
     })
     app.decorate('scheduler', scheduler)
     // Ready means: every plugin has added its runtimes.

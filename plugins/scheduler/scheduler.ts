@@ -3,10 +3,11 @@ import { toJob } from '../../src/domain/job-view.ts'
 import { explain } from '../../src/domain/placement/index.ts'
 import type { Job, JobState } from '../../src/schemas/job.ts'
 import type { Principal } from '../../src/schemas/token.ts'
-import { createAccept, openBodyKey } from './accept.ts'
+import { createAccept } from './accept.ts'
 import { createContext, type SchedulerOptions } from './context.ts'
 import { createControl, removeFinished } from './control.ts'
 import { createDispatch } from './dispatch.ts'
+import { openBodyKey } from './idempotency.ts'
 import { localNode } from './placing.ts'
 import { createProgress } from './progress.ts'
 import { recover } from './recover.ts'
@@ -14,7 +15,6 @@ import { recover } from './recover.ts'
 /** How often finished jobs whose time to live is over, and old idempotency keys, are removed. */
 const sweepMs = 60_000
 const sweepPage = 200
-const idempotencyKeptMs = 24 * 3_600_000
 /** A job that has waited this long tells its readers why. */
 const tellWaitingAfterMs = 1_000
 const tellWaitingAtOnce = 50
@@ -28,7 +28,7 @@ export async function createScheduler(options: SchedulerOptions) {
   const { storage, clock, queue, runtimes, log, node } = context
   const dispatch = createDispatch(context)
   const { report, endAttempt } = createProgress(context)
-  const accept = createAccept(context, await openBodyKey(context))
+  const accept = createAccept(context, await openBodyKey(storage))
   const control = createControl(context, endAttempt)
   const timers: { cancel(): void }[] = []
 
@@ -56,7 +56,7 @@ export async function createScheduler(options: SchedulerOptions) {
       })
       if (removed < sweepPage) break
     }
-    await storage.write((tx) => tx.idempotency.prune(clock.now() - idempotencyKeptMs))
+    await storage.write((tx) => tx.idempotency.prune(clock.now() - options.idempotencyKeptMs))
   }
 
   /** Why a waiting job waits, from what is known now. */

@@ -80,6 +80,12 @@ export const ConfigSchema = Type.Object(
       minimum: 0,
       description: 'No attempt starts with less free disk than this.'
     }),
+    idempotencyKeptHours: Type.Number({
+      default: 24,
+      minimum: 1,
+      maximum: 8760,
+      description: 'How long an Idempotency-Key replays its first answer.'
+    }),
     secretsDir: Type.String({ default: '', description: 'A folder with one file for each secret.' }),
     plugins: Type.Array(
       Type.Union([
