@@ -14,6 +14,7 @@ import storage from '../plugins/storage/index.ts'
 import stream from '../plugins/stream/index.ts'
 import type { Config } from './config/schema.ts'
 import { systemClock, type Clock } from './contracts/clock.ts'
+import type { Tracing } from './contracts/observability.ts'
 import { RoostError } from './errors.ts'
 import { addHttpHooks, isLoopback, readHttp } from './http.ts'
 import { loadExtension } from './extension.ts'
@@ -31,6 +32,8 @@ import { version } from './version.ts'
 
 export interface AppOptions {
   clock?: Clock
+  /** Spans; what starts the service makes it where ROOST_OTEL is on. */
+  tracing?: Tracing | null
   /** Where the log goes; default stdout. */
   logTo?: Writable
   /** Tests give one that holds each reply to its schema. */
@@ -44,7 +47,7 @@ const plainSerializer: FastifySerializerCompiler<FastifySchema> = () => JSON.str
 /** The composition: kernel, concerns, routes, then the extensions of the configuration; nothing else. */
 export async function createApp(
   config: Config,
-  { clock = systemClock, logTo, serializerCompiler = plainSerializer }: AppOptions = {}
+  { clock = systemClock, tracing = null, logTo, serializerCompiler = plainSerializer }: AppOptions = {}
 ): Promise<FastifyInstance> {
   const app = Fastify(readHttp(config, logTo)).withTypeProvider<TypeBoxTypeProvider>()
   app.decorate('clock', clock)
@@ -54,6 +57,12 @@ export async function createApp(
   addHttpHooks(app)
   for (const schema of sharedSchemas) app.addSchema(schema)
 
+  await app.register(observability, {
+    metricsPort: config.metricsPort,
+    host: config.host,
+    version,
+    tracing
+  })
   await app.register(storage, { dataDir: config.dataDir })
   await app.register(node, { ...config.node, version })
   await app.register(auth, {
@@ -83,7 +92,6 @@ export async function createApp(
   })
   await app.register(stream)
   await app.register(openapi, { version })
-  await app.register(observability, { metricsPort: config.metricsPort, host: config.host })
 
   for (const routes of [
     jobRoutes,

@@ -31,8 +31,21 @@ export default fp<CapacityPluginOptions>(
     })
     for (const problem of await capacity.probe()) app.log.warn(problem)
     app.decorate('capacity', capacity)
+    const { gauge } = app.observability
+    gauge({ name: 'roost_cpu_requested_cores', help: 'Cores promised to attempts.' }, (set) =>
+      set(capacity.snapshot().cpu.requested)
+    )
+    gauge({ name: 'roost_cpu_allocatable_cores', help: 'Cores that attempts may be promised.' }, (set) =>
+      set(capacity.snapshot().cpu.allocatable)
+    )
+    gauge({ name: 'roost_memory_requested_bytes', help: 'Memory promised to attempts.' }, (set) =>
+      set(capacity.snapshot().memory.requested)
+    )
+    gauge({ name: 'roost_memory_allocatable_bytes', help: 'Memory that attempts may be promised.' }, (set) =>
+      set(capacity.snapshot().memory.allocatable)
+    )
   },
-  { name: 'capacity', decorators: { fastify: ['clock'] } }
+  { name: 'capacity', dependencies: ['observability'], decorators: { fastify: ['clock', 'observability'] } }
 )
 
 function amounts(

@@ -16,14 +16,13 @@ import type { FieldError } from '../../src/schemas/problem.ts'
 import type { Request, SchedulerContext } from './context.ts'
 import { createIdempotency, type KeepKey, type Submitted } from './idempotency.ts'
 import { localNode, toPlacementJob, toQueueEntry } from './placing.ts'
+import { traceVariable, withTrace } from './traces.ts'
 
 export interface SubmitOptions extends Request {
   /** Given by the client; the same key and body replay the first answer. */
   idempotencyKey?: string
   /** Refuse where an unfinished job has the same name. */
   uniqueName?: boolean
-  /** The caller's trace context (W3C); the job gets it as TRACEPARENT. */
-  traceparent?: string
 }
 
 /** Checks, explains and accepts jobs. */
@@ -127,7 +126,7 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
     spec: JobSpec,
     options: SubmitOptions,
     now: number
-  ): Promise<{ job: JobRecord; waitingFor: string[] }> {
+  ): Promise<{ job: JobRecord; waitingFor: string[]; frames: FrameBody[] }> {
     const { tenant } = options.principal
     const verdict = await requireDependencies(tx.jobs, tenant, spec)
     const waitingFor = 'waitingFor' in verdict ? verdict.waitingFor : []
@@ -138,11 +137,7 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
           extra: { jobId: other.id }
         })
     }
-    const traced =
-      options.traceparent === undefined
-        ? spec
-        : { ...spec, env: { TRACEPARENT: options.traceparent, ...spec.env } }
-    const created = createJob(newId(now), tenant, traced, now, options.principal.tokenId)
+    const created = createJob(newId(now), tenant, spec, now, options.principal.tokenId)
     let { job } = created
     const frames: FrameBody[] = created.frames
     if (waitingFor.length > 0)
@@ -169,11 +164,14 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
     await tx.audit.append(
       context.audit(options, 'job.submit', job.id, spec.name === undefined ? {} : { name: spec.name })
     )
-    return { job: { ...job, lastSeq }, waitingFor }
+    return { job: { ...job, lastSeq }, waitingFor, frames }
   }
 
   function enqueue(job: JobRecord, waitingFor: string[]): void {
-    if (isFinished(job.state)) return
+    if (isFinished(job.state)) {
+      context.observe.finished(job)
+      return
+    }
     queue.add(toQueueEntry(job, waitingFor))
     context.wake()
   }
@@ -194,11 +192,13 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
     requirePlaceable(spec)
     const now = clock.now()
     const accepted = await storage.write(async (tx) => {
-      const { job: record, waitingFor } = await insert(tx, spec, options, now)
+      const { job: record, waitingFor, frames } = await insert(tx, spec, options, now)
       const job = toJob(record)
       if (keepKey !== null) await keepKey(tx, job, now)
-      return { record, waitingFor, job }
+      return { record, waitingFor, frames, job }
     })
+    context.observe.accepted()
+    context.observe.appended(accepted.frames)
     enqueue(accepted.record, accepted.waitingFor)
     return { job: accepted.job, replayed: false }
   }
@@ -210,8 +210,10 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
      */
     async submit(spec: JobSpec, options: SubmitOptions): Promise<Submitted> {
       const { tenant } = options.principal
-      return await idempotency.once(tenant, options.idempotencyKey, spec, (keep) =>
-        acceptNew(spec, options, keep)
+      return await context.observe.traces.accept(options.traceparent, (stored) =>
+        idempotency.once(tenant, options.idempotencyKey, spec, (keep) =>
+          acceptNew(withTrace(spec, stored), options, keep)
+        )
       )
     },
 
@@ -227,7 +229,9 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
     async rerun(id: string, options: SubmitOptions): Promise<Job> {
       const earlier = await context.require(id, options.principal)
       const { dependsOn: _, ...spec } = earlier.spec
-      return (await this.submit(spec, options)).job
+      // The rerun is part of the trace of whoever asks for it.
+      const { [traceVariable]: _trace, ...env } = spec.env ?? {}
+      return (await this.submit(spec.env === undefined ? spec : { ...spec, env }, options)).job
     }
   }
 }

@@ -9,7 +9,10 @@ import type { Principal } from '../../src/schemas/token.ts'
 import type { Capacity } from '../capacity/index.ts'
 import type { Runtimes } from '../runtimes/index.ts'
 import type { Secrets } from '../secrets/index.ts'
+import type { Observability } from '../../src/contracts/observability.ts'
+import { createObserver } from './observe.ts'
 import { createQueue } from './queue.ts'
+import type { AttemptTrace } from './traces.ts'
 
 export interface SchedulerOptions {
   storage: Storage
@@ -22,6 +25,8 @@ export interface SchedulerOptions {
   logCapBytes: number
   /** How long an Idempotency-Key replays its answer; it is pruned after that. */
   idempotencyKeptMs: number
+  /** Default: nothing is counted. */
+  observability?: Observability
   /** In [0,1); spreads backoffs and breaks ties. */
   random?: () => number
 }
@@ -38,12 +43,17 @@ export interface LiveAttempt {
   handed: boolean
   deadline: { cancel(): void } | null
   startedAt: number | null
+  /** False once it has printed something, as far as this service saw. */
+  isSilent: boolean
+  trace: AttemptTrace | null
 }
 
 /** Who asked, for the audit. */
 export interface Request {
   principal: Principal
   requestId: string | null
+  /** The caller's trace context (W3C). */
+  traceparent?: string
 }
 
 /** What the parts of the scheduler share. State here never runs ahead of a commit. */
@@ -54,6 +64,7 @@ export function createContext(options: SchedulerOptions) {
   const context = {
     ...options,
     random,
+    observe: createObserver(options.observability),
     queue: createQueue(),
     live: new Map<string, LiveAttempt>(),
     /** Jobs taken from the queue whose placing is not committed yet. */
@@ -87,7 +98,10 @@ export function createContext(options: SchedulerOptions) {
         if (audit !== undefined) await tx.audit.append(audit)
         return { job: { ...outcome.job, lastSeq }, outcome }
       })
-      if (result?.outcome.ok) context.settle(result.job)
+      if (result?.outcome.ok) {
+        context.observe.appended(result.outcome.frames)
+        context.settle(result.job)
+      }
       return result
     },
 

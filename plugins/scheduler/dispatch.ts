@@ -87,6 +87,7 @@ export function createDispatch(context: SchedulerContext) {
   }
 
   async function begin({ entry, gpus, placement }: Taken): Promise<void> {
+    const began = clock.now()
     const runtime = runtimes.forTask(entry.taskType)
     let job: JobRecord | null
     try {
@@ -112,6 +113,12 @@ export function createDispatch(context: SchedulerContext) {
       capacity.release(entry.id)
       context.wake()
       return
+    }
+    const attempt = currentAttempt(job)
+    const held = context.live.get(job.id)
+    if (attempt !== null) {
+      context.observe.placed(attempt)
+      if (held !== undefined) held.trace = context.observe.traces.placed(job, attempt, began)
     }
     await hand(job, 'start')
   }
@@ -153,7 +160,11 @@ export function createDispatch(context: SchedulerContext) {
         return
       }
       live.handed = true
-      const order = toOrder(context, job, 'env' in secrets ? secrets.env : {})
+      if (how === 'start') context.observe.traces.starting(job, attempt, live.trace)
+      const order = toOrder(context, job, {
+        ...context.observe.traces.environmentOf(live.trace),
+        ...('env' in secrets ? secrets.env : {})
+      })
       // Without its secrets an attempt may be found again, but not be started.
       if ('missing' in secrets) order.startedAt ??= clock.now()
       await (how === 'start' ? live.runtime.start(order) : live.runtime.adopt(order))
@@ -183,7 +194,8 @@ export function createDispatch(context: SchedulerContext) {
 export function toOrder(
   context: SchedulerContext,
   job: JobRecord,
-  secretEnv: Record<string, string>
+  /** Beyond the spec's own: its secrets, its trace context. */
+  furtherEnv: Record<string, string>
 ): AttemptOrder {
   const attempt = currentAttempt(job)!
   const { spec } = job
@@ -194,7 +206,7 @@ export function toOrder(
     attempt: attempt.number,
     tenant: job.tenant,
     task: spec.task,
-    env: { ...spec.env, ...secretEnv },
+    env: { ...spec.env, ...furtherEnv },
     resources: requestsOf(spec),
     limits: {
       cpu: cpu === undefined ? null : parseCpu(cpu),

@@ -19,7 +19,7 @@ export interface SchedulerPluginOptions {
 
 export default fp<SchedulerPluginOptions>(
   async (app, options) => {
-    const { storage, clock, runtimes, capacity, secrets, log, node } = app
+    const { storage, clock, runtimes, capacity, secrets, log, node, observability } = app
     const scheduler = await createScheduler({
       storage,
       clock,
@@ -28,17 +28,30 @@ export default fp<SchedulerPluginOptions>(
       secrets,
       log,
       node,
+      observability,
       logCapBytes: options.logCapBytes,
       idempotencyKeptMs: options.idempotencyKeptHours * 3_600_000
     })
     app.decorate('scheduler', scheduler)
+    const { gauge } = observability
+    gauge({ name: 'roost_queue_depth', help: 'Jobs that wait.' }, (set) => set(scheduler.status().queued))
+    gauge({ name: 'roost_queue_oldest_seconds', help: 'Age of the job that waits longest.' }, (set) =>
+      set(scheduler.status().oldestSeconds)
+    )
+    gauge({ name: 'roost_attempts_running', help: 'Attempts that are not over.' }, (set) =>
+      set(scheduler.status().running)
+    )
+    gauge({ name: 'roost_draining', help: '1 while the node takes no jobs: drained, or restored from a backup.' }, (set) => {
+      const { draining, paused } = scheduler.status()
+      set(draining || paused !== null ? 1 : 0)
+    })
     // Ready means: every plugin has added its runtimes.
     app.addHook('onReady', () => scheduler.start())
     app.addHook('preClose', async () => scheduler.stop())
   },
   {
     name: 'scheduler',
-    dependencies: ['storage', 'runtimes', 'capacity', 'secrets', 'node'],
-    decorators: { fastify: ['storage', 'clock', 'runtimes', 'capacity', 'secrets', 'node'] }
+    dependencies: ['observability', 'storage', 'runtimes', 'capacity', 'secrets', 'node'],
+    decorators: { fastify: ['observability', 'storage', 'clock', 'runtimes', 'capacity', 'secrets', 'node'] }
   }
 )

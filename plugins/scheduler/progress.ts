@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { Observation } from '../../src/contracts/runtime.ts'
 import { attemptName, currentAttempt, isFinished, type JobRecord } from '../../src/domain/job-state.ts'
 import type { FrameBody } from '../../src/schemas/frame.ts'
-import type { SchedulerContext } from './context.ts'
+import type { LiveAttempt, SchedulerContext } from './context.ts'
 import { toQueueEntry } from './placing.ts'
 
 const faultPauseMs = 1_000
@@ -17,11 +17,12 @@ export function createProgress(context: SchedulerContext) {
     if (held !== undefined && (attempt === null || attempt.number !== held.number)) {
       live.delete(job.id)
       held.deadline?.cancel()
+      tellEnd(job, held)
       capacity.release(job.id)
       void held.runtime
         ?.remove(held.name)
         .catch((error: unknown) =>
-          log.warn({ err: error, name: held.name }, 'what is left of an attempt could not be removed')
+          log.warn({ err: error, ...idsOf(held) }, 'what is left of an attempt could not be removed')
         )
     }
     if (attempt !== null) follow(job)
@@ -30,14 +31,30 @@ export function createProgress(context: SchedulerContext) {
     } else {
       queue.remove(job.id)
     }
-    if (isFinished(job.state)) void tellDependents(job)
+    if (isFinished(job.state)) {
+      context.observe.finished(job)
+      void tellDependents(job)
+    }
     context.wake()
+  }
+
+  function tellEnd(job: JobRecord, held: LiveAttempt): void {
+    const ended = job.attempts.find((attempt) => attempt.number === held.number)
+    if (ended === undefined) return
+    // A short job's end may be told without its start.
+    if (held.startedAt === null && ended.startedAt !== null) context.observe.started(job, ended)
+    context.observe.ended(ended)
+    context.observe.traces.ended(job, ended, held.trace)
   }
 
   /** Brings the live attempt in memory up to the committed job. */
   function follow(job: JobRecord): void {
     const attempt = currentAttempt(job)!
     let held = live.get(job.id)
+    if (held !== undefined && held.startedAt === null && attempt.startedAt !== null) {
+      context.observe.started(job, attempt)
+      context.observe.traces.started(held.trace)
+    }
     if (held === undefined) {
       held = {
         jobId: job.id,
@@ -48,7 +65,9 @@ export function createProgress(context: SchedulerContext) {
         intent: null,
         handed: false,
         deadline: null,
-        startedAt: null
+        startedAt: null,
+        isSilent: attempt.cursor === null,
+        trace: null
       }
       live.set(job.id, held)
     }
@@ -86,7 +105,7 @@ export function createProgress(context: SchedulerContext) {
     try {
       await held.runtime.stop(held.name, held.intent.graceSeconds)
     } catch (error) {
-      log.error({ err: error, name: held.name }, 'the attempt could not be asked to end')
+      log.error({ err: error, ...idsOf(held) }, 'the attempt could not be asked to end')
     }
   }
 
@@ -120,6 +139,7 @@ export function createProgress(context: SchedulerContext) {
         await tx.events.append(jobId, [toLogFrame(observation)])
         await tx.jobs.saveCursor(jobId, attempt, observation.cursor)
       })
+      tellOutput(held, observation)
       return
     }
     const changed = await context.change(jobId, observation)
@@ -131,8 +151,22 @@ export function createProgress(context: SchedulerContext) {
     }
   }
 
+  function tellOutput(
+    held: LiveAttempt,
+    observation: Extract<Observation, { type: 'output' | 'truncated' }>
+  ): void {
+    const { observe } = context
+    if (held.isSilent && held.startedAt !== null) observe.firstOutput(held.startedAt, observation.at)
+    held.isSilent = false
+    if (observation.type === 'output') observe.printed(observation.stream, observation.bytes.byteLength)
+    else observe.dropped(observation.stream, observation.bytes)
+  }
+
   return { report, endAttempt }
 }
+
+/** What every line of the log about an attempt carries. */
+const idsOf = ({ jobId, number, tenant }: LiveAttempt) => ({ jobId, attempt: number, tenant })
 
 function toLogFrame(observation: Extract<Observation, { type: 'output' | 'truncated' }>): FrameBody {
   const { attempt, stream } = observation

@@ -1,6 +1,7 @@
 import type { Storage } from '../../src/contracts/storage.ts'
 import type { Clock } from '../../src/contracts/clock.ts'
 import type { Log } from './log.ts'
+import type { CommitObserver } from './metrics.ts'
 
 export interface StorageOptions {
   dataDir: string
@@ -9,6 +10,7 @@ export interface StorageOptions {
   maxBytes?: number
   clock?: Clock
   log?: Log
+  observe?: CommitObserver
 }
 
 /** Opens the storage of the dialect that the options choose; only that one's packages are loaded. */

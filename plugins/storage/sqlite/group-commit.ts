@@ -1,5 +1,6 @@
 import type { AuditRecord, Transaction } from '../../../src/contracts/storage.ts'
 import type { Log } from '../log.ts'
+import type { CommitObserver } from '../metrics.ts'
 import { addTraces, emptyTraces, type Session, type Traces } from '../session.ts'
 import { createWorkRunner } from '../transaction.ts'
 import type { SqliteConnection } from './connection.ts'
@@ -31,6 +32,7 @@ export interface GroupCommitOptions {
   /** Called where a commit fails with what all its waiters got. */
   onFault: (error: Error) => void
   log: Log
+  observe: CommitObserver | undefined
 }
 
 /**
@@ -45,7 +47,8 @@ export function createGroupCommit({
   chain,
   onCommitted,
   onFault,
-  log
+  log,
+  observe
 }: GroupCommitOptions) {
   const runWork = createWorkRunner(writers)
   const begin = connection.prepare('begin immediate')
@@ -102,6 +105,7 @@ export function createGroupCommit({
         unavailable(`The database ${connection.file} did not commit. See the log for the reason.`, error)
       abandon()
       log.error({ err: fault, works: group.length }, 'a commit failed')
+      observe?.failed(group.length)
       onFault(fault)
       for (const { reject } of group) reject(fault)
       return
@@ -178,6 +182,7 @@ export function createGroupCommit({
     const began = performance.now()
     connection.attempt(() => commit.run())
     const ended = performance.now()
+    observe?.committed(works, (ended - began) / 1000)
     // Under load the next group waits as long as this fsync took: groups grow, and the event loop, which an fsync
     // holds up, keeps half of its time. A lone work is followed at once.
     restUntil = works > 1 ? ended + Math.min(ended - began, longestRestMs) : 0

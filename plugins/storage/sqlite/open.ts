@@ -2,6 +2,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { Storage, StorageStatus } from '../../../src/contracts/storage.ts'
 import { systemClock, type Clock } from '../../../src/contracts/clock.ts'
 import { silentLog, type Log } from '../log.ts'
+import type { CommitObserver } from '../metrics.ts'
 import { migrate, schemaVersion } from '../migrate.ts'
 import { chainRecords } from '../repositories/audit.ts'
 import { createReaders, createWriters } from '../repositories/index.ts'
@@ -24,6 +25,7 @@ export interface SqliteStorageOptions {
   handPrepared?: boolean
   clock?: Clock
   log?: Log
+  observe?: CommitObserver
 }
 
 const words = {
@@ -44,7 +46,7 @@ const probeBytes = 65_536
  * @throws Error naming the file and the remedy: in use, newer than the program, damaged, not to be written.
  */
 export async function openSqliteStorage(options: SqliteStorageOptions): Promise<Storage> {
-  const { dataDir, maxBytes, handPrepared = true, clock = systemClock, log = silentLog } = options
+  const { dataDir, maxBytes, handPrepared = true, clock = systemClock, log = silentLog, observe } = options
   const file = join(resolve(dataDir), 'roost.db')
   const undo: (() => void)[] = []
   try {
@@ -64,6 +66,7 @@ export async function openSqliteStorage(options: SqliteStorageOptions): Promise<
       handPrepared,
       clock,
       log,
+      observe,
       close: () => {
         for (const step of undo) step()
       }
@@ -137,10 +140,11 @@ interface Parts {
   handPrepared: boolean
   clock: Clock
   log: Log
+  observe: CommitObserver | undefined
   close: () => void
 }
 
-function createStorage({ writer, reader, handPrepared, clock, log, close }: Parts): Storage {
+function createStorage({ writer, reader, handPrepared, clock, log, observe, close }: Parts): Storage {
   const listeners = new Set<(grown: ReadonlyMap<string, number>) => void>()
   const session: Session = { traces: emptyTraces() }
   const db = kyselyOver(writer)
@@ -156,6 +160,7 @@ function createStorage({ writer, reader, handPrepared, clock, log, close }: Part
     writers: handPrepared ? withHotStatements(writers, db, writer, session) : writers,
     session,
     log,
+    observe,
     chain: (records) => chainRecords(db, records),
     onFault: (error) => {
       problem = error.message

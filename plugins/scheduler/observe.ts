@@ -1,0 +1,89 @@
+import type { Observability } from '../../src/contracts/observability.ts'
+import { silentMetrics } from '../../src/contracts/observability.ts'
+import type { AttemptRecord, JobRecord } from '../../src/domain/job-state.ts'
+import type { FrameBody } from '../../src/schemas/frame.ts'
+import { createTraces } from './traces.ts'
+
+/** From a free machine (milliseconds) to a long queue (hours). */
+const startBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200]
+const firstLogBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+
+/** Counts what happens to jobs, each thing once its commit is on disk. */
+export function createObserver({ counter, histogram, tracing }: Observability = silent) {
+  const accepted = counter({ name: 'roost_jobs_accepted_total', help: 'Jobs accepted.' })
+  const finished = counter({
+    name: 'roost_jobs_finished_total',
+    help: 'Jobs that ended, by their last state.',
+    labels: ['state']
+  })
+  const placements = counter({
+    name: 'roost_placements_total',
+    help: 'Attempts that got a node, by the runtime they went to.',
+    labels: ['runtime']
+  })
+  const waits = counter({
+    name: 'roost_job_waits_total',
+    help: 'Jobs that waited a second or longer, by the reason that they were told.',
+    labels: ['reason']
+  })
+  const attempts = counter({
+    name: 'roost_attempts_total',
+    help: 'Attempts that ended, by runtime and outcome.',
+    labels: ['runtime', 'outcome']
+  })
+  const toStart = histogram({
+    name: 'roost_job_schedule_to_start_seconds',
+    help: 'From the acceptance of a job to the start of its first attempt.',
+    buckets: startBuckets
+  })
+  const toFirstLog = histogram({
+    name: 'roost_attempt_start_to_first_log_seconds',
+    help: 'From the start of an attempt to the first thing it printed.',
+    buckets: firstLogBuckets
+  })
+  const frames = counter({
+    name: 'roost_frames_appended_total',
+    help: 'Frames appended to the logs of jobs, by type.',
+    labels: ['type']
+  })
+  const output = counter({
+    name: 'roost_output_bytes_total',
+    help: 'Bytes that jobs printed and that are kept.',
+    labels: ['stream']
+  })
+  const dropped = counter({
+    name: 'roost_output_dropped_bytes_total',
+    help: 'Bytes that jobs printed beyond the cap of their log.',
+    labels: ['stream']
+  })
+
+  return {
+    traces: createTraces(tracing),
+    accepted: () => accepted.add(),
+    finished: (job: JobRecord) => finished.add(1, { state: job.state }),
+    placed: (attempt: AttemptRecord) => placements.add(1, { runtime: attempt.runtime }),
+    waits: (reason: string) => waits.add(1, { reason }),
+    started(job: JobRecord, attempt: AttemptRecord): void {
+      if (attempt.number === 1) toStart.observe(Math.max(0, attempt.startedAt! - job.createdAt) / 1000)
+    },
+    /** The first output of an attempt that was seen to start at `startedAt`, ms since the epoch. */
+    firstOutput: (startedAt: number, at: number) => toFirstLog.observe(Math.max(0, at - startedAt) / 1000),
+    ended: (attempt: AttemptRecord) =>
+      attempts.add(1, { runtime: attempt.runtime, outcome: attempt.state }),
+    appended(bodies: readonly FrameBody[]): void {
+      for (const { type } of bodies) frames.add(1, { type })
+    },
+    printed(stream: string, bytes: number): void {
+      frames.add(1, { type: 'log' })
+      output.add(bytes, { stream })
+    },
+    dropped(stream: string, bytes: number): void {
+      frames.add(1, { type: 'log' })
+      dropped.add(bytes, { stream })
+    }
+  }
+}
+
+const silent: Observability = { ...silentMetrics, tracing: null }
+
+export type Observer = ReturnType<typeof createObserver>
