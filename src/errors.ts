@@ -49,6 +49,8 @@ export interface RoostErrorOptions {
   /** The fields at fault, each with what would be right. */
   errors?: FieldError[]
   headers?: Record<string, string>
+  /** What exactly it was, in a word, for the metrics: `expired` of an `unauthorized`. One of a few, never a client's text. */
+  kind?: string
   /** Members that the code adds to the problem, such as `placement`. */
   extra?: Record<string, unknown>
 }
@@ -58,6 +60,7 @@ export class RoostError extends Error {
   readonly code: ErrorCode
   readonly errors: FieldError[] | undefined
   readonly headers: Record<string, string>
+  readonly kind: string | undefined
   readonly extra: Record<string, unknown>
 
   constructor(code: ErrorCode, detail: string, options: RoostErrorOptions = {}) {
@@ -66,6 +69,7 @@ export class RoostError extends Error {
     this.code = code
     this.errors = options.errors
     this.headers = options.headers ?? {}
+    this.kind = options.kind
     this.extra = options.extra ?? {}
   }
 

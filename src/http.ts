@@ -162,13 +162,15 @@ const clientErrors: Record<string, [code: ErrorCode, detail: string]> = {
 }
 
 /** What Node's parser refuses never reaches a route; it is answered as problem+json all the same. */
-function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+function answerClientError(this: FastifyInstance, error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
   const [code, detail] = clientErrors[error.code ?? ''] ?? [
     'bad-request',
     `The request is not HTTP/1.1: ${error.message}`
   ]
-  answerSocket(socket, new RoostError(code, detail))
+  const problem = new RoostError(code, detail)
+  this.observability.refused(problem)
+  answerSocket(socket, problem)
 }
 
 /** A problem on a socket that no response of Node's stands for any more; the connection is closed. */

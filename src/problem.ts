@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { TSchema } from '@sinclair/typebox'
 import type { ErrorObject } from 'ajv'
+import type {} from './contracts/observability.ts'
 import { catalogue, RoostError, UniqueViolation, type ErrorCode } from './errors.ts'
 import { Problem } from './schemas/problem.ts'
 import { ref } from './schemas/ref.ts'
@@ -107,6 +108,7 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
   const roostError = toRoostError(error, request.routeOptions.url)
   if (roostError.statusCode >= 500 && roostError.code === 'internal')
     request.log.error({ err: error }, 'request failed')
+  request.server.observability.refused(roostError)
   const problem = toProblem(roostError, request.url.split('?', 1)[0], request.id)
   void reply
     .code(roostError.statusCode)

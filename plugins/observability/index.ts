@@ -2,6 +2,7 @@ import metrics from 'fastify-metrics'
 import fp from 'fastify-plugin'
 import type { Tracing } from '../../src/contracts/observability.ts'
 import { createMetrics } from './metrics.ts'
+import { createRefusals } from './refusals.ts'
 import { serveMetrics } from './metrics-server.ts'
 import { addProcessMetrics } from './process-metrics.ts'
 
@@ -30,7 +31,7 @@ export default fp<ObservabilityPluginOptions>(
     const made = createMetrics(client, (error, metric) =>
       app.log.warn({ err: error, metric }, 'a metric could not be told')
     )
-    app.decorate('observability', { ...made, tracing })
+    app.decorate('observability', { ...made, tracing, refused: createRefusals(made) })
     const stop = addProcessMetrics(made, version)
     app.addHook('onClose', async () => {
       stop()

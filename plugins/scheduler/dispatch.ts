@@ -160,6 +160,8 @@ export function createDispatch(context: SchedulerContext) {
         return
       }
       live.handed = true
+      // After a restart: the same span once more.
+      live.trace ??= context.observe.traces.open(job, attempt, attempt.startedAt ?? clock.now())
       if (how === 'start') context.observe.traces.starting(job, attempt, live.trace)
       const order = toOrder(context, job, {
         ...context.observe.traces.environmentOf(live.trace),

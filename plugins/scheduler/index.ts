@@ -41,10 +41,13 @@ export default fp<SchedulerPluginOptions>(
     gauge({ name: 'roost_attempts_running', help: 'Attempts that are not over.' }, (set) =>
       set(scheduler.status().running)
     )
-    gauge({ name: 'roost_draining', help: '1 while the node takes no jobs: drained, or restored from a backup.' }, (set) => {
-      const { draining, paused } = scheduler.status()
-      set(draining || paused !== null ? 1 : 0)
-    })
+    gauge(
+      { name: 'roost_draining', help: '1 while the node takes no jobs: drained, or restored from a backup.' },
+      (set) => {
+        const { draining, paused } = scheduler.status()
+        set(draining || paused !== null ? 1 : 0)
+      }
+    )
     // Ready means: every plugin has added its runtimes.
     app.addHook('onReady', () => scheduler.start())
     app.addHook('preClose', async () => scheduler.stop())

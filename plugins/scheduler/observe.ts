@@ -9,7 +9,11 @@ const startBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 3
 const firstLogBuckets = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
 /** Counts what happens to jobs, each thing once its commit is on disk. */
-export function createObserver({ counter, histogram, tracing }: Observability = silent) {
+export function createObserver({
+  counter,
+  histogram,
+  tracing
+}: Pick<Observability, 'counter' | 'histogram' | 'tracing'> = silent) {
   const accepted = counter({ name: 'roost_jobs_accepted_total', help: 'Jobs accepted.' })
   const finished = counter({
     name: 'roost_jobs_finished_total',
@@ -68,8 +72,7 @@ export function createObserver({ counter, histogram, tracing }: Observability = 
     },
     /** The first output of an attempt that was seen to start at `startedAt`, ms since the epoch. */
     firstOutput: (startedAt: number, at: number) => toFirstLog.observe(Math.max(0, at - startedAt) / 1000),
-    ended: (attempt: AttemptRecord) =>
-      attempts.add(1, { runtime: attempt.runtime, outcome: attempt.state }),
+    ended: (attempt: AttemptRecord) => attempts.add(1, { runtime: attempt.runtime, outcome: attempt.state }),
     appended(bodies: readonly FrameBody[]): void {
       for (const { type } of bodies) frames.add(1, { type })
     },
@@ -84,6 +87,6 @@ export function createObserver({ counter, histogram, tracing }: Observability = 
   }
 }
 
-const silent: Observability = { ...silentMetrics, tracing: null }
+const silent = { ...silentMetrics, tracing: null }
 
 export type Observer = ReturnType<typeof createObserver>

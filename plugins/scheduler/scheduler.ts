@@ -101,8 +101,8 @@ export async function createScheduler(options: SchedulerOptions) {
       const job = await storage.jobs.find(entry.id)
       const why = job === null || job.state !== 'queued' ? null : whyWaiting(job)
       if (why === null || job!.reason === why.reason) continue
-      const told = await context.change(entry.id, { type: 'wait', ...why, placement: null })
-      if (told?.outcome.ok) context.observe.waits(why.reason)
+      const changed = await context.change(entry.id, { type: 'wait', ...why, placement: null })
+      if (changed?.outcome.ok) context.observe.waits(why.reason)
     }
   }
 

@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import type {} from '../storage/index.ts'
 import { RoostError } from '../../src/errors.ts'
 import { answerSocket } from '../../src/http.ts'
+import { addStreamMetrics } from './metrics.ts'
 import { createStream, type Stream } from './stream.ts'
 
 declare module 'fastify' {
@@ -21,6 +22,7 @@ export default fp(
   async (app) => {
     const stream = createStream({ storage: app.storage, log: app.log })
     app.decorate('stream', stream)
+    addStreamMetrics(app.observability, stream)
     await app.register(websocket, {
       options: {
         maxPayload: maxMessageBytes,
@@ -42,5 +44,9 @@ export default fp(
       )
     })
   },
-  { name: 'stream', dependencies: ['storage'], decorators: { fastify: ['storage'] } }
+  {
+    name: 'stream',
+    dependencies: ['observability', 'storage'],
+    decorators: { fastify: ['observability', 'storage'] }
+  }
 )

@@ -23,11 +23,23 @@ export interface StreamStart {
   tail?: number
 }
 
+type ReaderKind = 'websocket' | 'sse' | 'text'
+
+/** Where a reader over plain HTTP stands. */
+interface Cursor {
+  kind: 'sse' | 'text'
+  jobId: string
+  lastSeq: number
+  readable: Readable | null
+}
+
+const mostLogsAsked = 100
+
 /** Serves job logs to many readers over WebSocket, SSE and as plain text. */
 export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }: StreamOptions) {
   const pages = createPages({ storage, ...(pageFrames === undefined ? {} : { pageFrames }) })
   const readers = new Set<Reader>()
-  const eventStreams = new Set<AbortController>()
+  const eventStreams = new Map<AbortController, Cursor>()
   let closing = false
 
   const beat = setInterval(() => {
@@ -65,17 +77,54 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
   const over = 'the stream is over'
 
   // A generator that waits for a silent log is woken by its abort alone: destroying the Readable waits for it in turn.
-  function openEventStream(gone: AbortSignal): AbortController {
+  function openEventStream(cursor: Cursor, gone: AbortSignal): AbortController {
     const abort = new AbortController()
-    eventStreams.add(abort)
+    eventStreams.set(abort, cursor)
     gone.addEventListener('abort', () => abort.abort(over), { once: true })
     return abort
   }
 
+  /** How far the slowest reader of each kind is behind: frames of the log, and bytes that wait in this process. */
+  async function lag(): Promise<Record<ReaderKind, { frames: number; bytes: number }>> {
+    const slowest = {
+      websocket: { frames: 0, bytes: 0 },
+      sse: { frames: 0, bytes: 0 },
+      text: { frames: 0, bytes: 0 }
+    }
+    const ends = new Map<string, number>()
+    const open = [
+      ...[...readers].map(({ jobId, lastSeq, connection }) => ({
+        kind: 'websocket' as const,
+        jobId,
+        lastSeq,
+        bytes: connection.writableLength
+      })),
+      ...[...eventStreams.values()].map(({ kind, jobId, lastSeq, readable }) => ({
+        kind,
+        jobId,
+        lastSeq,
+        bytes: readable?.readableLength ?? 0
+      }))
+    ]
+    for (const { kind, jobId, lastSeq, bytes } of open) {
+      slowest[kind].bytes = Math.max(slowest[kind].bytes, bytes)
+      // A scrape asks for so many logs at most; the others count with their bytes alone.
+      if (!ends.has(jobId) && ends.size < mostLogsAsked)
+        ends.set(jobId, (await storage.events.lastSeq(jobId)) ?? 0)
+      slowest[kind].frames = Math.max(slowest[kind].frames, (ends.get(jobId) ?? 0) - lastSeq)
+    }
+    return slowest
+  }
+
   return {
     startOf,
-    /** Readers now, for the metrics. */
-    counts: () => ({ websocket: readers.size, sse: eventStreams.size }),
+    lag,
+    /** Readers now, by kind. */
+    counts(): Record<ReaderKind, number> {
+      const streams = [...eventStreams.values()]
+      const sse = streams.filter(({ kind }) => kind === 'sse').length
+      return { websocket: readers.size, sse, text: streams.length - sse }
+    },
 
     /** Serves one WebSocket; `from` is one that `startOf` gave. */
     serve(socket: WebSocket, connection: Duplex, jobId: string, from: number, finished: boolean): void {
@@ -104,10 +153,10 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
 
     /** The log as server-sent events; `from` is one that `startOf` gave, `gone` tells that the reader went away. */
     events(jobId: string, from: number, gone: AbortSignal): Readable {
-      const abort = openEventStream(gone)
+      const cursor: Cursor = { kind: 'sse', jobId, lastSeq: from - 1, readable: null }
+      const abort = openEventStream(cursor, gone)
       async function* chunks() {
         const silence = { timer: null as NodeJS.Timeout | null }
-        let lastSeq = from - 1
         const source = follow(pages, jobId, { from, signal: abort.signal })
         try {
           yield ': roost\n\n'
@@ -119,11 +168,11 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
             const step = await Promise.race([next, quiet])
             clearTimeout(silence.timer!)
             if (step === 'quiet') {
-              yield `data: ${JSON.stringify(heartbeat(lastSeq))}\n\n`
+              yield `data: ${JSON.stringify(heartbeat(cursor.lastSeq))}\n\n`
               continue
             }
             if (step.done === true) return
-            lastSeq = step.value.to
+            cursor.lastSeq = step.value.to
             yield step.value.eventStreamBytes()
             next = source.next()
           }
@@ -134,7 +183,7 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
           await source.return(undefined)
         }
       }
-      return Readable.from(chunks(), { objectMode: false, highWaterMark: 64 * 1024 })
+      return (cursor.readable = Readable.from(chunks(), { objectMode: false, highWaterMark: 64 * 1024 }))
     },
 
     /** What the job printed, as plain bytes. */
@@ -143,7 +192,8 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
       options: { follow: boolean; attempt?: number; from: number; skipBytes?: number },
       gone: AbortSignal
     ): Readable {
-      const abort = openEventStream(gone)
+      const cursor: Cursor = { kind: 'text', jobId, lastSeq: options.from - 1, readable: null }
+      const abort = openEventStream(cursor, gone)
       let skip = options.skipBytes ?? 0
       async function* chunks() {
         try {
@@ -152,6 +202,7 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
             once: !options.follow,
             signal: abort.signal
           })) {
+            cursor.lastSeq = page.to
             const text = Buffer.concat(printed(page, options.attempt))
             const shown = text.subarray(Math.min(skip, text.length))
             skip -= text.length - shown.length
@@ -162,7 +213,7 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
           eventStreams.delete(abort)
         }
       }
-      return Readable.from(chunks(), { objectMode: false, highWaterMark: 64 * 1024 })
+      return (cursor.readable = Readable.from(chunks(), { objectMode: false, highWaterMark: 64 * 1024 }))
     },
 
     /** Where the last `lines` lines begin: a frame, and the bytes of it to leave out. A line may span frames. */
@@ -184,7 +235,7 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
     async close(graceMs: number): Promise<void> {
       closing = true
       clearInterval(beat)
-      for (const abort of eventStreams) abort.abort()
+      for (const abort of eventStreams.keys()) abort.abort()
       const open = [...readers]
       for (const { socket, abort } of open) {
         abort.abort()

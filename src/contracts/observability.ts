@@ -70,6 +70,8 @@ export interface Tracing {
 }
 
 export interface Observability extends Metrics {
+  /** Counts a request that was answered with a problem. */
+  refused(problem: { code: string; kind: string | undefined }): void
   /** Null unless ROOST_OTEL is on: then nobody makes spans and nothing of OpenTelemetry is loaded. */
   readonly tracing: Tracing | null
 }
