@@ -7,6 +7,7 @@ import capacity from '../plugins/capacity/index.ts'
 import node from '../plugins/node/index.ts'
 import observability from '../plugins/observability/index.ts'
 import openapi from '../plugins/openapi/index.ts'
+import policies from '../plugins/policies/index.ts'
 import runtimes from '../plugins/runtimes/index.ts'
 import scheduler from '../plugins/scheduler/index.ts'
 import secrets from '../plugins/secrets/index.ts'
@@ -79,6 +80,7 @@ export async function createApp(
   if (config.rateLimit !== 'off')
     await app.register(import('@fastify/rate-limit'), readRateLimit(config.rateLimit))
   await app.register(secrets, { dataDir: config.dataDir, secretsDir: config.secretsDir })
+  await app.register(policies, { file: config.policiesFile })
   await app.register(capacity, config.capacity)
   await app.register(runtimes, {
     dataDir: config.dataDir,

@@ -7,6 +7,7 @@ import { createApp } from './app.ts'
 import { ConfigError, loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { isLoopback } from './http.ts'
+import { PolicyFileError } from './policy-file.ts'
 
 /** TERM, then KILL after this many seconds, for `--stop-jobs`. */
 const stopJobsGraceSeconds = 10
@@ -25,6 +26,7 @@ export async function serve(argv: readonly string[]): Promise<void> {
     const serviceFile = createServiceFile(config.dataDir)
     app.addHook('onClose', async () => serviceFile.remove())
     closeOnSignals(app, config.stopJobs)
+    reloadOnHangup(app)
     await listenQuietly(app, config)
     const url = urlOf(app, config.host)
     serviceFile.write(url)
@@ -32,7 +34,9 @@ export async function serve(argv: readonly string[]): Promise<void> {
   } catch (error) {
     process.stderr.write(`roost: ${explain(error)}\n`)
     await app?.close().catch(() => {})
-    process.exit(error instanceof ConfigError ? exitUsage : exitUnavailable)
+    process.exit(
+      error instanceof ConfigError || error instanceof PolicyFileError ? exitUsage : exitUnavailable
+    )
   }
 }
 
@@ -68,6 +72,12 @@ function closeOnSignals(app: FastifyInstance, stopJobs: boolean): void {
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
+}
+
+/** SIGHUP reads the policies again; on a terminal it says that the terminal is gone, and ends the service as ever. */
+function reloadOnHangup(app: FastifyInstance): void {
+  if (process.stdout.isTTY || app.policies.status().file === null) return
+  process.on('SIGHUP', () => void app.policies.reload())
 }
 
 /** service.json: where the command finds this service, also on a port that the system chose. */

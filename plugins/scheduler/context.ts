@@ -4,6 +4,7 @@ import type { Runtime } from '../../src/contracts/runtime.ts'
 import type { AuditRecord, Storage } from '../../src/contracts/storage.ts'
 import { decide } from '../../src/domain/decide.ts'
 import { type Intent, type JobInput, type JobRecord, type Outcome } from '../../src/domain/job-state.ts'
+import type { PolicyReader } from '../../src/domain/policy.ts'
 import { RoostError } from '../../src/errors.ts'
 import type { Principal } from '../../src/schemas/token.ts'
 import type { Capacity } from '../capacity/index.ts'
@@ -20,6 +21,7 @@ export interface SchedulerOptions {
   runtimes: Runtimes
   capacity: Capacity
   secrets: Secrets
+  policies: Pick<PolicyReader, 'rulesFor' | 'onChange'>
   log: FastifyBaseLogger
   node: { id: string; name: string; labels: Record<string, string> }
   logCapBytes: number

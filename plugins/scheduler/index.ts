@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import type {} from '../capacity/index.ts'
 import type {} from '../node/index.ts'
+import type {} from '../policies/index.ts'
 import type {} from '../runtimes/index.ts'
 import type {} from '../secrets/index.ts'
 import type {} from '../storage/index.ts'
@@ -19,13 +20,14 @@ export interface SchedulerPluginOptions {
 
 export default fp<SchedulerPluginOptions>(
   async (app, options) => {
-    const { storage, clock, runtimes, capacity, secrets, log, node, observability } = app
+    const { storage, clock, runtimes, capacity, secrets, policies, log, node, observability } = app
     const scheduler = await createScheduler({
       storage,
       clock,
       runtimes,
       capacity,
       secrets,
+      policies,
       log,
       node,
       observability,
@@ -54,7 +56,9 @@ export default fp<SchedulerPluginOptions>(
   },
   {
     name: 'scheduler',
-    dependencies: ['observability', 'storage', 'runtimes', 'capacity', 'secrets', 'node'],
-    decorators: { fastify: ['observability', 'storage', 'clock', 'runtimes', 'capacity', 'secrets', 'node'] }
+    dependencies: ['observability', 'storage', 'runtimes', 'capacity', 'secrets', 'policies', 'node'],
+    decorators: {
+      fastify: ['observability', 'storage', 'clock', 'runtimes', 'capacity', 'secrets', 'policies', 'node']
+    }
   }
 )

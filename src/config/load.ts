@@ -76,6 +76,11 @@ export function loadConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Loa
     config.dataDir === ''
       ? defaultDataDir(env)
       : resolve(sources['dataDir'] === readFrom ? base : process.cwd(), config.dataDir)
+  if (config.policiesFile !== '')
+    config.policiesFile = resolve(
+      sources['policiesFile'] === readFrom ? base : process.cwd(),
+      config.policiesFile
+    )
   if (config.node.name === '') config.node.name = hostname()
   if (config.tokenFile !== '') {
     if (config.token !== '') throw new ConfigError(['token and tokenFile are both given; give one'])

@@ -87,6 +87,10 @@ export const ConfigSchema = Type.Object(
       description: 'How long an Idempotency-Key replays its first answer.'
     }),
     secretsDir: Type.String({ default: '', description: 'A folder with one file for each secret.' }),
+    policiesFile: Type.String({
+      default: '',
+      description: 'What tenants and tokens may do (docs/policies.md); read again when it changes.'
+    }),
     plugins: Type.Array(
       Type.Union([
         Type.String({ minLength: 1 }),
@@ -126,7 +130,8 @@ export const environment: Record<string, [key: keyof Config, kind: Kind]> = {
   ROOST_LOG_LEVEL: ['logLevel', 'text'],
   ROOST_PROCESS: ['process', 'text'],
   ROOST_JOB_USER: ['jobUser', 'text'],
-  ROOST_SECRETS_DIR: ['secretsDir', 'text']
+  ROOST_SECRETS_DIR: ['secretsDir', 'text'],
+  ROOST_POLICIES: ['policiesFile', 'text']
 }
 
 /** Names that others read (the launcher, the command, jobs, secrets) or that a later version will. */

@@ -4,6 +4,7 @@ import * as frame from './frame.ts'
 import * as job from './job.ts'
 import * as node from './node.ts'
 import { Placement } from './placement.ts'
+import * as policy from './policy.ts'
 import { Problem } from './problem.ts'
 import * as token from './token.ts'
 
@@ -42,5 +43,9 @@ export const sharedSchemas: TSchema[] = [
   token.Token,
   token.TokenRequest,
   token.NewToken,
-  AuditEntry
+  AuditEntry,
+  policy.Policy,
+  policy.PolicyStatus,
+  policy.PolicyCheck,
+  policy.PolicyExplanation
 ]

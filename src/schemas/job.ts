@@ -32,21 +32,21 @@ export type Scope = (typeof scopes)[number]
 export const Scope = stringEnum(scopes, { $id: 'Scope' })
 
 // A union type with its own bounds gives one clear message each; `anyOf` would give three vague ones.
-const cpu = Type.Unsafe<number | string>({
+export const cpu = Type.Unsafe<number | string>({
   type: ['number', 'string'],
   minimum: 0,
   maximum: 100_000,
   pattern: '^[0-9]{1,6}(\\.[0-9]{1,3}|m)?$',
   description: 'Cores: 0.5, "0.5" or "500m".'
 })
-const memory = Type.Unsafe<number | string>({
+export const memory = Type.Unsafe<number | string>({
   type: ['integer', 'string'],
   minimum: 0,
   maximum: 2 ** 50,
   pattern: '^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$',
   description: 'Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T.'
 })
-const gpu = Type.Integer({
+export const gpu = Type.Integer({
   minimum: 0,
   maximum: 1024,
   description: 'Whole GPUs; two jobs never share one unasked.'
