@@ -1,6 +1,6 @@
 /**
- * Writes what follows from the schemas: the command's API types and docs/api.md. With --check it writes nothing and
- * fails where a file would change.
+ * Writes what follows from the schemas: the command's API types, the recorded examples and docs/api.md. With --check it
+ * writes nothing and fails where a file would change.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,30 +13,23 @@ import { createApp } from '../src/app.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { environment } from '../src/config/schema.ts'
 import { catalogue } from '../src/errors.ts'
-
-interface Operation {
-  operationId?: string
-  summary?: string
-  tags?: string[]
-  security?: Record<string, string[]>[]
-}
-interface Document {
-  paths: Record<string, Record<string, Operation>>
-  components: { schemas: Record<string, object> }
-}
+import type { Examples } from '../plugins/openapi/examples.ts'
+import { exampleConfig, recordExamples } from './api-examples/record.ts'
+import { apiSections, type ApiDocument } from './api-page.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const dataDir = mkdtempSync(join(tmpdir(), 'roost-generate-'))
 let app: FastifyInstance | undefined
 try {
   const { config } = loadConfig(['--data-dir', dataDir, '--log-level', 'error'], {})
-  app = await createApp({ ...config, process: 'off' })
-  await app.ready()
-  const document = app.swagger() as unknown as Document
+  app = await createApp({ ...config, ...exampleConfig })
+  const examples = await recordExamples(app, dataDir)
+  const document = app.swagger() as unknown as ApiDocument
   const types = astToString(await openapiTS(JSON.stringify(document), { defaultNonNullable: false }))
   const files: Record<string, string> = {
     'src/cli/api.gen.ts': `// Made by \`npm run gen\` from the OpenAPI document; do not edit.\n${types}`,
-    'docs/api.md': apiPage(document)
+    'plugins/openapi/examples.gen.json': `${JSON.stringify(examples, null, 2)}\n`,
+    'docs/api.md': apiPage(document, examples)
   }
   const changed = Object.entries(files).filter(([path, text]) => read(path) !== text)
   for (const [path, text] of changed) {
@@ -65,13 +58,7 @@ function read(path: string): string | null {
   }
 }
 
-function apiPage(document: Document): string {
-  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => {
-      const scope = operation.security?.flatMap((scheme) => Object.values(scheme).flat())[0]
-      return `| \`${method.toUpperCase()} ${path}\` | ${operation.summary ?? ''} | ${scope === undefined ? 'none' : `\`${scope}\``} |`
-    })
-  )
+function apiPage(document: ApiDocument, examples: Examples): string {
   const errors = Object.entries(catalogue).map(
     ([code, [status, title]]) => `| \`${code}\` | ${status} | ${title} |`
   )
@@ -80,13 +67,13 @@ function apiPage(document: Document): string {
 # The API
 
 A running service shows the whole of it: \`/docs\` (Swagger UI), \`/openapi.json\` (OpenAPI 3.1), \`/asyncapi.json\` (the
-stream, AsyncAPI 3). Errors are \`application/problem+json\` (RFC 9457); lists are \`{items, cursor}\`.
+stream, AsyncAPI 3). Errors are \`application/problem+json\` (RFC 9457), each with one of the [codes](#error-codes)
+below; lists are \`{items, cursor}\`. Every answer has an \`x-request-id\`: the request's own where it sent one.
 
-## Operations
+Each example was sent to a service as it stands here, one after the other, and the answer is what came; ids, times,
+hashes and figures of the machine are replaced by some that stay. With \`TOKEN=$(roost token)\` they are yours to try.
 
-| operation | what it does | scope |
-| --- | --- | --- |
-${operations.join('\n')}
+${apiSections(document, examples)}
 
 ## Error codes
 

@@ -20,7 +20,7 @@ export interface Operation {
 /** As much of the OpenAPI document as is completed here. */
 export interface Document {
   paths: Record<string, Record<string, Operation>>
-  components: { responses?: Record<string, Response> }
+  components: { schemas: Record<string, object>; responses?: Record<string, Response> }
 }
 
 /** A route's facts with the headers that it reads itself, which no schema of Fastify's holds. */
@@ -41,7 +41,22 @@ export function completeDocument<T extends Document>(
     for (const exchange of examples[operation.operationId!] ?? []) addExample(operation, exchange, responses)
   }
   document.components.responses = responses
+  document.components.schemas = reached(document)
   return document
+}
+
+/** The schemas that an operation leads to. Others, such as files of the service's own, are no part of the API. */
+function reached({ paths, components }: Document): Record<string, object> {
+  const names = new Set<string>()
+  const follow = (value: object): void => {
+    for (const [, name] of JSON.stringify(value).matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
+      if (names.has(name!)) continue
+      names.add(name!)
+      follow(components.schemas[name!]!)
+    }
+  }
+  follow([paths, components.responses])
+  return Object.fromEntries(Object.entries(components.schemas).filter(([name]) => names.has(name)))
 }
 
 function addRequestHeaders(operation: Operation, headers: OperationFacts['requestHeaders']): void {
@@ -82,6 +97,13 @@ function addExample(
   const body = operation.requestBody?.content['application/json']
   if (body !== undefined && request.body !== undefined && answer.status < 400)
     body.examples = { ...body.examples, [name]: { summary: title, value: request.body } }
+  // The messages of a WebSocket stand where its description has them.
+  if (answer.status === 101) {
+    const frames = operation.responses['200']!.content!['application/json']!
+    const named = (answer.body as object[]).map((value, i) => [`frame-${i + 1}`, { value }])
+    frames.examples = { ...frames.examples, ...(Object.fromEntries(named) as Record<string, object>) }
+    return
+  }
   const response = operation.responses[answer.status]
   const target = response?.$ref === undefined ? response : shared[response.$ref.split('/').at(-1)!]
   const media = target?.content?.[answer.type ?? '']

@@ -24,4 +24,4 @@ export type Examples = Record<string, Exchange[]>
 
 /** What `npm run gen` recorded. */
 export const readExamples = (): Examples =>
-  JSON.parse(readFileSync(new URL('./examples.json', import.meta.url), 'utf8')) as Examples
+  JSON.parse(readFileSync(new URL('./examples.gen.json', import.meta.url), 'utf8')) as Examples

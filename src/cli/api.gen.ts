@@ -900,142 +900,6 @@ export interface components {
             /** @description SHA-256 over the entry before and this one. */
             hash: string;
         };
-        Policy: {
-            /** @description Refusals name it: letters, digits, spaces, dots, dashes. */
-            name: string;
-            /** @description Tenants that it applies to, as globs; "*" is all of them. */
-            tenants: string[];
-            /** @description Only for jobs of these tokens: ids or names, as globs. Without it: of all. */
-            tokens?: string[];
-            /** @description Share of the machine relative to other tenants that wait; 1 without it. */
-            weight?: number;
-            /** @description The account of this machine that process jobs run as (the service must be root). Two tenants never share one: name a single tenant, or put {tenant} into the name. */
-            user?: string;
-            /** @description Bounds on what each tenant has at one time. */
-            quota?: {
-                /** @description Attempts of each tenant that are not over. A job over it waits. */
-                running?: number;
-                /** @description Jobs of each tenant that wait, the new one included. A job over it is refused. */
-                queued?: number;
-                /** @description Cores requested by attempts of each tenant that are not over. Cores: 0.5, "0.5" or "500m". */
-                cpu?: number | string;
-                /** @description Memory requested by attempts of each tenant that are not over. Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T. */
-                memory?: number | string;
-                /** @description GPUs held by attempts of each tenant that are not over. */
-                gpu?: number;
-                /** @description Jobs of each tenant accepted in any 60 seconds. */
-                submissionsPerMinute?: number;
-                /** @description Output kept in the logs of each tenant's jobs. What is over is dropped and told. Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T. */
-                logBytes?: number | string;
-            };
-            /** @description Bounds on what each token has at one time. */
-            tokenQuota?: {
-                /** @description Attempts of each token that are not over. A job over it waits. */
-                running?: number;
-                /** @description Jobs of each token that wait, the new one included. A job over it is refused. */
-                queued?: number;
-                /** @description Cores requested by attempts of each token that are not over. Cores: 0.5, "0.5" or "500m". */
-                cpu?: number | string;
-                /** @description Memory requested by attempts of each token that are not over. Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T. */
-                memory?: number | string;
-                /** @description GPUs held by attempts of each token that are not over. */
-                gpu?: number;
-                /** @description Jobs of each token accepted in any 60 seconds. */
-                submissionsPerMinute?: number;
-                /** @description Output kept in the logs of each token's jobs. What is over is dropped and told. Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T. */
-                logBytes?: number | string;
-            };
-            /** @description What is not in a list that is here is refused. */
-            allow?: {
-                /** @description Types of tasks, such as container or worker/*. */
-                taskTypes?: string[];
-                /** @description Images of container tasks; ** goes over slashes. */
-                images?: string[];
-                /** @description Names in env and secrets. */
-                env?: string[];
-                /** @description Labels that a node must have, each with the values that will do; added to the job’s constraints. */
-                nodes?: {
-                    [key: string]: string[];
-                };
-            };
-            /** @description The most that one job may ask, by resources and by limits. */
-            job?: {
-                /** @description Cores. Cores: 0.5, "0.5" or "500m". */
-                cpu?: number | string;
-                /** @description Memory. Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T. */
-                memory?: number | string;
-                /** @description GPUs. */
-                gpu?: number;
-                /** @description The longest time of an attempt. */
-                timeoutSeconds?: number;
-                /** @description Output kept of an attempt, each of stdout and stderr. Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T. */
-                logBytes?: number | string;
-            };
-            /** @description What a job gets that does not say; the smallest wins. */
-            defaults?: {
-                timeoutSeconds?: number;
-                /** @description Hard limits by cgroup, where the job names none. */
-                limits?: {
-                    /** @description Cores. Cores: 0.5, "0.5" or "500m". */
-                    cpu?: number | string;
-                    /** @description Memory. Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T. */
-                    memory?: number | string;
-                };
-            };
-            eviction?: {
-                /** @description An attempt runs this long before it may be evicted. */
-                minRunSeconds?: number;
-                /** @description Jobs with such a label, as key=value globs, are never evicted. */
-                protectedLabels?: string[];
-            };
-            preemption?: {
-                /** @description How often a preemptible job may be put back; 0: never. */
-                maxPerJob?: number;
-                graceSeconds?: number;
-            };
-            /** @description Without it nothing may be called. */
-            webhooks?: {
-                /** @description Names of hosts that may be called, without scheme and port. */
-                hosts?: string[];
-                /** @description Private addresses that such a host may have. */
-                addresses?: string[];
-            };
-        };
-        PolicyStatus: {
-            file: string | null;
-            hash: string | null;
-            loadedAt: string | null;
-            error: {
-                /** Format: date-time */
-                at: string;
-                problems: string[];
-            } | null;
-            policies: components["schemas"]["Policy"][];
-        };
-        PolicyCheck: {
-            policy: string;
-            /** @description The key of the policy, such as allow.images or quota.queued. */
-            rule: string;
-            /** @enum {string} */
-            verdict: "allowed" | "refused" | "waits";
-            /** @description What the job asks, or what there would be with it. */
-            value: string | number | null;
-            /** @description The bound. */
-            limit: string | number | string[];
-            message: string;
-        };
-        PolicyExplanation: {
-            tenant: string;
-            /** @description The id of the token. */
-            token: string;
-            /** @description Whether the job would be accepted now. */
-            allowed: boolean;
-            /** @description Names of the policies that apply. */
-            policies: string[];
-            checks: components["schemas"]["PolicyCheck"][];
-            /** @description The job as it would be stored, with what policies add. */
-            spec: unknown;
-        };
     };
     responses: {
         /** @description `malformed`: The body is not JSON. `bad-request`: The request could not be understood. */
@@ -1795,13 +1659,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events, each with one Frame as data. */
+            /** @description Events, each with one Frame as JSON in its data and the seq as its id. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["Frame"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Nothing will follow. */

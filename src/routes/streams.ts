@@ -98,8 +98,8 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
         querystring: StreamQuery,
         response: {
           200: {
-            description: 'Events, each with one Frame as data.',
-            content: { 'text/event-stream': { schema: ref(Frame) } }
+            description: 'Events, each with one Frame as JSON in its data and the seq as its id.',
+            content: { 'text/event-stream': { schema: Type.String() } }
           },
           204: Type.Null({ description: 'Nothing will follow.' }),
           ...problems('job-not-found')
