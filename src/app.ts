@@ -64,7 +64,7 @@ export async function createApp(
     version,
     tracing
   })
-  await app.register(storage, { dataDir: config.dataDir })
+  await app.register(storage, { dataDir: config.dataDir, databaseUrl: config.databaseUrl })
   await app.register(node, { ...config.node, version })
   await app.register(auth, {
     dataDir: config.dataDir,

@@ -8,10 +8,16 @@ export const schemaVersion = migrations.at(-1)!.version
 
 /**
  * Brings the schema to `schemaVersion`. The caller holds the write lock in a transaction and commits; what throws
- * leaves everything as it was.
+ * leaves everything as it was. `afterStep` completes each step in the same transaction.
  * @throws Error naming both versions where the database is newer than the program.
  */
-export async function migrate(db: Kysely<Tables>, words: Words, place: string, now: number): Promise<void> {
+export async function migrate(
+  db: Kysely<Tables>,
+  words: Words,
+  place: string,
+  now: number,
+  afterStep?: () => Promise<void>
+): Promise<void> {
   await sql
     .raw(
       `create table if not exists schema_version (version ${words.integer} primary key, name text not null, applied_at ${words.integer} not null)`
@@ -30,6 +36,7 @@ export async function migrate(db: Kysely<Tables>, words: Words, place: string, n
   }
   for (const migration of migrations.filter(({ version }) => version > from)) {
     for (const statement of migration.statements(words)) await sql.raw(statement).execute(db)
+    await afterStep?.()
     await db
       .insertInto('schema_version')
       .values({ version: migration.version, name: migration.name, applied_at: now })

@@ -14,13 +14,16 @@ export interface StorageOptions {
 }
 
 /** Opens the storage of the dialect that the options choose; only that one's packages are loaded. */
-export async function openStorage({ databaseUrl, ...options }: StorageOptions): Promise<Storage> {
-  if (databaseUrl !== undefined) {
-    const scheme = /^[a-z0-9+.-]+(?=:)/i.exec(databaseUrl)?.[0] ?? 'none'
-    throw new Error(
-      `ROOST_DATABASE_URL: there is no storage for the scheme "${scheme}" here. Leave it out to use SQLite in the data directory.`
-    )
+export async function openStorage({ databaseUrl = '', ...options }: StorageOptions): Promise<Storage> {
+  if (databaseUrl === '') {
+    const { openSqliteStorage } = await import('./sqlite/open.ts')
+    return await openSqliteStorage(options)
   }
-  const { openSqliteStorage } = await import('./sqlite/open.ts')
-  return await openSqliteStorage(options)
+  const scheme = /^[a-z0-9+.-]+(?=:)/i.exec(databaseUrl)?.[0] ?? 'none'
+  if (scheme !== 'postgres' && scheme !== 'postgresql')
+    throw new Error(
+      `ROOST_DATABASE_URL: there is no storage for the scheme "${scheme}" here. Write postgres://…, or leave it out to use SQLite in the data directory.`
+    )
+  const { openPostgresStorage } = await import('./postgres/open.ts')
+  return await openPostgresStorage({ ...options, databaseUrl })
 }

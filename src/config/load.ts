@@ -101,8 +101,19 @@ export const defaultDataDir = (env: NodeJS.ProcessEnv): string =>
 /** The configuration as it may be shown: secrets masked. */
 export function maskConfig(config: Config): Config {
   const shown = structuredClone(config)
-  for (const key of secretKeys) if (shown[key]) Object.assign(shown, { [key]: '********' })
+  for (const key of secretKeys) if (shown[key]) Object.assign(shown, { [key]: mask })
+  if (config.databaseUrl !== '') shown.databaseUrl = maskUrl(config.databaseUrl)
   return shown
+}
+
+const mask = '********'
+
+/** Host and database are what one looks for there; what is no URL may hold the password anywhere. */
+function maskUrl(text: string): string {
+  const url = URL.parse(text)
+  if (url === null || url.host === '') return mask
+  if (url.password !== '') url.password = mask
+  return url.href
 }
 
 function readFlags(

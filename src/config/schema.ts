@@ -20,8 +20,8 @@ export const ConfigSchema = Type.Object(
     tokenFile: Type.String({ default: '', description: 'File that holds the admin token.' }),
     databaseUrl: Type.String({
       default: '',
-      pattern: '^$',
-      description: 'Kept for postgres:// (issue 4); this version stores in SQLite.'
+      pattern: '^(postgres(ql)?://.*)?$',
+      description: 'postgres://USER:PASSWORD@HOST:PORT/DATABASE; without it SQLite in the data directory.'
     }),
     allowedHosts: Type.Array(Type.String({ minLength: 1 }), {
       default: [],

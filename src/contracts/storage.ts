@@ -22,13 +22,21 @@ export interface Storage {
   /**
    * Runs `work` in a transaction of its own as far as its success goes: a throw rolls back this work alone and rejects
    * with that error. Many works share one commit (group commit). Where the commit itself fails, every waiter gets a
-   * RoostError `storage-unavailable` and nothing of it is stored. `work` must touch nothing but `tx`: it may run
+   * RoostError `storage-unavailable` and nothing of it is stored (but see `onReread`). `work` must touch nothing but `tx`: it may run
    * again, and it must not wait for anything but `tx`.
    */
   write<T>(work: (tx: Transaction) => Promise<T>): Promise<T>
   /** Called after each commit with the jobs whose log grew. Returns the unsubscribe. */
   onAppended(listener: (grown: ReadonlyMap<string, number>) => void): () => void
-  /** Copies the whole database into `file` while everything goes on; the copy starts paused. */
+  /**
+   * Called where a commit whose waiters were told `storage-unavailable` turns out to be stored (its answer was lost with
+   * the connection): state in memory must be read again. Returns the unsubscribe.
+   */
+  onReread(listener: () => void): () => void
+  /**
+   * Copies the whole database into `file` while everything goes on; the copy starts paused. Throws `not-configured` where
+   * the database has a tool of its own for that (Postgres).
+   */
   backup(file: string): Promise<{ bytes: number }>
   status(): Promise<StorageStatus>
   close(): Promise<void>

@@ -62,7 +62,21 @@ await t.test('secrets come from files, are never in a message and are masked', (
   const short = problemsOf([], { ROOST_TOKEN: 'short-secret' })
   t.match(short, /16 to 512/)
   t.equal(short.includes('short-secret'), false)
-  t.equal(problemsOf([], { ROOST_DATABASE_URL: 'postgres://me:hunter2@db/x' }).includes('hunter2'), false)
+  const refused = problemsOf([], { ROOST_DATABASE_URL: 'mysql://me:hunter2@db/x' })
+  t.match(refused, /databaseUrl \(ROOST_DATABASE_URL\) must match .*postgres/)
+  t.equal(refused.includes('hunter2'), false)
+  t.end()
+})
+
+await t.test('a database URL is shown without its password', (t) => {
+  const shown = (databaseUrl: string) =>
+    maskConfig(loadConfig([], { ROOST_DATABASE_URL: databaseUrl }).config).databaseUrl
+  t.equal(
+    shown('postgres://me:hunter2@db:5433/x?sslmode=require'),
+    'postgres://me:********@db:5433/x?sslmode=require'
+  )
+  t.equal(shown('postgresql://db/x'), 'postgresql://db/x')
+  t.equal(shown('postgres://me:hunter2'), '********', 'no URL: it may stand anywhere')
   t.end()
 })
 

@@ -8,7 +8,7 @@ export const keysPerJob = 2 ** 28
 
 /** The key of a frame; `number` is that of its job, as a value or a column. */
 export const eventKey = (number: number | Expression<number>, seq: number) =>
-  sql<number>`${number} * ${sql.lit(keysPerJob)} + ${seq}`
+  sql<number>`${typeof number === 'number' ? sql`cast(${number} as bigint)` : number} * ${sql.lit(keysPerJob)} + ${seq}`
 
 /** Refuses a frame whose key would be another job's. */
 export function checkSeq(jobId: string, lastSeq: number): void {

@@ -5,7 +5,7 @@ import { basename, dirname, isAbsolute, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { RoostError } from '../../../src/errors.ts'
 import type { SqliteConnection } from './connection.ts'
-import { unavailable } from './faults.ts'
+import { unavailable } from '../faults.ts'
 
 export interface BackupMark {
   /** The copy; not a backup yet. */

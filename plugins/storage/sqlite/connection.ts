@@ -9,8 +9,9 @@ import {
   type QueryResult
 } from 'kysely'
 import type { RoostError } from '../../../src/errors.ts'
+import { unavailable } from '../faults.ts'
 import type { Tables } from '../tables.ts'
-import { describeFault, unavailable } from './faults.ts'
+import { describeFault } from './faults.ts'
 
 const statementsKept = 200
 

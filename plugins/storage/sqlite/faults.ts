@@ -1,8 +1,3 @@
-import { RoostError } from '../../../src/errors.ts'
-
-/** Seconds after which a client may try again. */
-const retryAfter = '5'
-
 /** What a person can do about it, by the first words of SQLite's code. */
 const remedies = [
   [
@@ -52,12 +47,4 @@ export function describeFault(error: unknown, file: string): string | null {
   const remedy = remedies.find(([prefix]) => code?.startsWith(prefix))
   if (remedy === undefined) return null
   return `The database ${file} ${remedy[1]} (${code}). ${remedy[2]}.`
-}
-
-/** The 503 for everybody who waits for the storage. */
-export function unavailable(detail: string, cause?: unknown): RoostError {
-  return new RoostError('storage-unavailable', detail, {
-    headers: { 'retry-after': retryAfter },
-    ...(cause === undefined ? {} : { cause })
-  })
 }

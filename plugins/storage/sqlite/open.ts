@@ -1,6 +1,9 @@
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Storage, StorageStatus } from '../../../src/contracts/storage.ts'
 import { systemClock, type Clock } from '../../../src/contracts/clock.ts'
+import { lockDirectory } from '../directory-lock.ts'
+import { createGroupCommit } from '../group-commit.ts'
+import { createListeners } from '../listeners.ts'
 import { silentLog, type Log } from '../log.ts'
 import type { CommitObserver } from '../metrics.ts'
 import { migrate, schemaVersion } from '../migrate.ts'
@@ -8,12 +11,11 @@ import { chainRecords } from '../repositories/audit.ts'
 import { createReaders, createWriters } from '../repositories/index.ts'
 import { emptyTraces, type Session } from '../session.ts'
 import { backUp } from './backup.ts'
+import { createSqliteCommits } from './commits.ts'
 import { kyselyOver, SqliteConnection } from './connection.ts'
-import { lockDirectory } from './directory-lock.ts'
 import { describeFault } from './faults.ts'
 import { bytesOf, prepareDirectory, prepareFile } from './files.ts'
 import { createGiveBack } from './give-back.ts'
-import { createGroupCommit } from './group-commit.ts'
 import { withHotStatements } from './hot-statements.ts'
 
 export interface SqliteStorageOptions {
@@ -36,6 +38,7 @@ const words = {
 }
 // 8 MiB of cache each, taken as it is needed; a torn page is to be an error and not the end of a scan.
 const bothConnections = ['cache_size = -8192', 'temp_store = memory', 'cell_size_check = on']
+const longestRestMs = 2
 /** A storage that does not take writes tries one at most this often when it is asked how it is. */
 const probeEveryMs = 1000
 /** Large enough to need pages of its own: a few bytes often fit where there is no room for a job. */
@@ -145,7 +148,7 @@ interface Parts {
 }
 
 function createStorage({ writer, reader, handPrepared, clock, log, observe, close }: Parts): Storage {
-  const listeners = new Set<(grown: ReadonlyMap<string, number>) => void>()
+  const appended = createListeners<[grown: ReadonlyMap<string, number>]>(log, 'appended events')
   const session: Session = { traces: emptyTraces() }
   const db = kyselyOver(writer)
   const writers = createWriters(db, session)
@@ -156,7 +159,8 @@ function createStorage({ writer, reader, handPrepared, clock, log, observe, clos
   let closing: Promise<void> | null = null
 
   const group = createGroupCommit({
-    connection: writer,
+    connection: createSqliteCommits(writer),
+    longestRestMs,
     writers: handPrepared ? withHotStatements(writers, db, writer, session) : writers,
     session,
     log,
@@ -171,14 +175,7 @@ function createStorage({ writer, reader, handPrepared, clock, log, observe, clos
         problem = null
         giveBack()
       }
-      if (grown.size === 0) return
-      for (const listener of listeners) {
-        try {
-          listener(grown)
-        } catch (error) {
-          log.error({ err: error }, 'a listener of appended events threw')
-        }
-      }
+      if (grown.size > 0) appended.tell(grown)
     }
   })
 
@@ -218,7 +215,7 @@ function createStorage({ writer, reader, handPrepared, clock, log, observe, clos
   async function closeAll(): Promise<void> {
     await group.close()
     await Promise.allSettled(backups)
-    listeners.clear()
+    appended.clear()
     close()
   }
 
@@ -226,12 +223,9 @@ function createStorage({ writer, reader, handPrepared, clock, log, observe, clos
     dialect: 'sqlite',
     ...createReaders(kyselyOver(reader)),
     write: group.write,
-    onAppended: (listener) => {
-      listeners.add(listener)
-      return () => {
-        listeners.delete(listener)
-      }
-    },
+    onAppended: appended.add,
+    // A commit of SQLite has failed or has not: there is never a doubt.
+    onReread: () => () => {},
     backup,
     status,
     close: () => (closing ??= closeAll())

@@ -1,14 +1,12 @@
-import type { AuditRecord, Transaction } from '../../../src/contracts/storage.ts'
-import type { Log } from '../log.ts'
-import type { CommitObserver } from '../metrics.ts'
-import { addTraces, emptyTraces, type Session, type Traces } from '../session.ts'
-import { createWorkRunner } from '../transaction.ts'
-import type { SqliteConnection } from './connection.ts'
+import type { AuditRecord, Transaction } from '../../src/contracts/storage.ts'
+import type { RoostError } from '../../src/errors.ts'
 import { unavailable } from './faults.ts'
+import type { Log } from './log.ts'
+import type { CommitObserver } from './metrics.ts'
+import { addTraces, emptyTraces, type Session, type Traces } from './session.ts'
+import { createWorkRunner } from './transaction.ts'
 
 /** More works than this wait for the next turn, so that a flood of writes leaves room for reads and sockets. */
-/** A slow disk must not make every answer slower still. */
-const longestRestMs = 2
 const largestGroup = 256
 /** How many groups go with savepoints from the start after a work has thrown: failures come in bursts. */
 const wariness = 32
@@ -20,8 +18,37 @@ interface Waiting {
 }
 type Result = { ok: true; value: unknown } | { ok: false; error: unknown }
 
+type Step = void | Promise<void>
+
+/**
+ * Transactions on the one connection that writes, as a dialect gives them. A step may be under way when it returns: the
+ * steps behind it wait for it, and what goes wrong is met by `commit` at the latest.
+ */
+export interface CommitConnection {
+  /** The last fault of the storage met since `begin`: it fails the whole group, as a work may have swallowed the error. */
+  readonly fault: RoostError | null
+  /** The error of a statement that left the work it belongs to no way to go on (Postgres), until it is rolled back. */
+  spoiledBy(): unknown
+  begin(): Step
+  savepoint(): Step
+  release(): Step
+  rollBackTo(): Step
+  /** On disk once it is over. Where that cannot be told, it throws, and the storage finds out (`Storage.onReread`). */
+  commit(): Step
+  rollBack(): Step
+  /** Rows changed since the connection was opened. */
+  changes(): number
+  /** What the waiters of a group get for an error that is none of a work. */
+  toFault(error: unknown): RoostError
+}
+
 export interface GroupCommitOptions {
-  connection: SqliteConnection
+  connection: CommitConnection
+  /**
+   * Where the commit holds up the event loop (SQLite's fsync), the next group rests as long as it took, and no longer
+   * than this: a slow disk must not make every answer slower still.
+   */
+  longestRestMs: number
   /** The writers on that connection; they leave their traces in `session`. */
   writers: Transaction
   session: Session
@@ -42,6 +69,7 @@ export interface GroupCommitOptions {
  */
 export function createGroupCommit({
   connection,
+  longestRestMs,
   writers,
   session,
   chain,
@@ -51,12 +79,6 @@ export function createGroupCommit({
   observe
 }: GroupCommitOptions) {
   const runWork = createWorkRunner(writers)
-  const begin = connection.prepare('begin immediate')
-  const commit = connection.prepare('commit')
-  const savepoint = connection.prepare('savepoint work')
-  const release = connection.prepare('release work')
-  const rollBackTo = connection.prepare('rollback to work')
-  const countChanges = connection.prepare('select total_changes()').pluck()
   let queue: Waiting[] = []
   let flushing: Promise<void> | null = null
   let closed = false
@@ -96,14 +118,12 @@ export function createGroupCommit({
     let results: Result[]
     let changed: boolean
     try {
-      const before = countChanges.get()
+      const before = connection.changes()
       results = await runGroup(group, traces)
-      changed = results.some(({ ok }) => ok) && countChanges.get() !== before
+      changed = results.some(({ ok }) => ok) && connection.changes() !== before
     } catch (error) {
-      const fault =
-        connection.fault ??
-        unavailable(`The database ${connection.file} did not commit. See the log for the reason.`, error)
-      abandon()
+      const fault = connection.fault ?? connection.toFault(error)
+      await abandon()
       log.error({ err: fault, works: group.length }, 'a commit failed')
       observe?.failed(group.length)
       onFault(fault)
@@ -129,13 +149,13 @@ export function createGroupCommit({
 
   /** Null where a work of several threw: nothing is stored then. */
   async function runTogether(group: Waiting[], traces: Traces): Promise<Result[] | null> {
-    start()
+    await connection.begin()
     const results: Result[] = []
     for (const { work } of group) {
       const result = await runOne(work, traces)
       results.push(result)
       if (result.ok) continue
-      rollBack()
+      await connection.rollBack()
       if (group.length === 1) return results
       wary = wariness
       return null
@@ -145,14 +165,14 @@ export function createGroupCommit({
   }
 
   async function runWithSavepoints(group: Waiting[], traces: Traces): Promise<Result[]> {
-    start()
+    await connection.begin()
     const results: Result[] = []
     for (const { work } of group) {
-      connection.attempt(() => savepoint.run())
+      await connection.savepoint()
       const result = await runOne(work, traces)
       results.push(result)
-      if (!result.ok) connection.attempt(() => rollBackTo.run())
-      connection.attempt(() => release.run())
+      if (!result.ok) await connection.rollBackTo()
+      await connection.release()
     }
     await finish(traces, group.length)
     return results
@@ -162,25 +182,22 @@ export function createGroupCommit({
     session.traces = emptyTraces()
     let result: Result
     try {
-      result = { ok: true, value: await runWork(work) }
-      addTraces(traces, session.traces)
+      const value = await runWork(work)
+      const spoiledBy = connection.spoiledBy()
+      result = spoiledBy === undefined ? { ok: true, value } : { ok: false, error: spoiledBy }
+      if (result.ok) addTraces(traces, session.traces)
     } catch (error) {
       result = { ok: false, error }
     }
-    // SQLite may have rolled everything back by then: it is the fault of nobody's work, and of all of them.
+    // The database may have rolled everything back by then: it is the fault of nobody's work, and of all of them.
     if (connection.fault !== null) throw connection.fault
     return result
-  }
-
-  function start(): void {
-    connection.fault = null
-    connection.attempt(() => begin.run())
   }
 
   async function finish(traces: Traces, works: number): Promise<void> {
     await chain(traces.records)
     const began = performance.now()
-    connection.attempt(() => commit.run())
+    await connection.commit()
     const ended = performance.now()
     observe?.committed(works, (ended - began) / 1000)
     // Under load the next group waits as long as this fsync took: groups grow, and the event loop, which an fsync
@@ -188,14 +205,9 @@ export function createGroupCommit({
     restUntil = works > 1 ? ended + Math.min(ended - began, longestRestMs) : 0
   }
 
-  function rollBack(): void {
-    // After some faults SQLite has done it by itself.
-    if (connection.database.inTransaction) connection.attempt(() => connection.database.exec('rollback'))
-  }
-
-  function abandon(): void {
+  async function abandon(): Promise<void> {
     try {
-      rollBack()
+      await connection.rollBack()
     } catch (error) {
       log.error({ err: error }, 'a failed commit could not be rolled back')
     }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { sqliteCode } from './faults.ts'
+import { sqliteCode } from './sqlite/faults.ts'
 
 /**
  * Takes the data directory for this process: SQLite's exclusive lock on an empty file, which the kernel releases with
