@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import fastify from 'fastify'
 import t from 'tap'
+import observability from '../../plugins/observability/index.ts'
 import storagePlugin from '../../plugins/storage/index.ts'
 import { migrations } from '../../plugins/storage/migrations/index.ts'
 import { first } from '../../plugins/storage/migrations/001-first.ts'
@@ -14,6 +15,7 @@ import { newId } from '../../src/ids.ts'
 await t.test('the plugin opens the storage and gives the directory back', async (t) => {
   const dataDir = t.testdir()
   const app = fastify()
+  await app.register(observability, { metricsPort: null, host: '127.0.0.1', version: '0', tracing: null })
   await app.register(storagePlugin, { dataDir })
   await app.ready()
   await app.storage.write((tx) => tx.settings.set('node', 'a'))
