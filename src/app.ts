@@ -17,9 +17,11 @@ import type { Config } from './config/schema.ts'
 import { systemClock, type Clock } from './contracts/clock.ts'
 import type { Tracing } from './contracts/observability.ts'
 import { RoostError } from './errors.ts'
-import { addHttpHooks, isLoopback, readHttp } from './http.ts'
 import { loadExtension } from './extension.ts'
+import { addHttpHooks, readHttp } from './http.ts'
+import { isLoopback } from './loopback.ts'
 import { sendProblem } from './problem.ts'
+import { rememberSecret } from './redact.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { documentRoutes } from './routes/documents.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -50,7 +52,9 @@ export async function createApp(
   config: Config,
   { clock = systemClock, tracing = null, logTo, serializerCompiler = plainSerializer }: AppOptions = {}
 ): Promise<FastifyInstance> {
-  const app = Fastify(readHttp(config, logTo)).withTypeProvider<TypeBoxTypeProvider>()
+  if (config.token !== '') rememberSecret(config.token)
+  if (config.databaseUrl !== '') rememberSecret(config.databaseUrl)
+  const app = Fastify(readHttp(config, logTo, tracing)).withTypeProvider<TypeBoxTypeProvider>()
   app.decorate('clock', clock)
   app.setValidatorCompiler(createValidatorCompiler())
   app.setSerializerCompiler(serializerCompiler)
@@ -75,7 +79,7 @@ export async function createApp(
   if (config.corsOrigins.length > 0)
     await app.register(import('@fastify/cors'), {
       origin: config.corsOrigins,
-      exposedHeaders: ['location', 'idempotency-replayed', 'x-request-id', 'retry-after']
+      exposedHeaders: ['location', 'idempotency-replayed', 'x-request-id', 'traceparent', 'retry-after']
     })
   if (config.rateLimit !== 'off')
     await app.register(import('@fastify/rate-limit'), readRateLimit(config.rateLimit))

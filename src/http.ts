@@ -1,13 +1,23 @@
 import { isUtf8 } from 'node:buffer'
 import { randomFillSync } from 'node:crypto'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { isIP, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Duplex, Writable } from 'node:stream'
-import { LogController, type FastifyHttpOptions, type FastifyInstance } from 'fastify'
+import { LogController, type FastifyBaseLogger, type FastifyHttpOptions, type FastifyInstance } from 'fastify'
 import type { Config } from './config/schema.ts'
+import type { Tracing } from './contracts/observability.ts'
 import { RoostError, type ErrorCode } from './errors.ts'
 import { findJsonFaults } from './json.ts'
 import { problemType, sendProblem, toProblem } from './problem.ts'
+import { redact } from './redact.ts'
+import { traceContextPattern } from './trace-context.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The W3C trace context that the request is part of: its span's, else what the caller sent; null = none. */
+    traceparent: string | null
+  }
+}
 
 /** Largest body of the API (design §2). */
 const bodyLimitBytes = 2 ** 20
@@ -16,7 +26,11 @@ const requestTimeoutMs = 60_000
 const closeGraceMs = 3_000
 
 /** The server's own settings: limits, request ids, the log. */
-export function readHttp(config: Config, logTo: Writable | undefined): FastifyHttpOptions<Server> {
+export function readHttp(
+  config: Config,
+  logTo: Writable | undefined,
+  tracing: Tracing | null
+): FastifyHttpOptions<Server> {
   return {
     logger: {
       level: config.logLevel,
@@ -24,7 +38,7 @@ export function readHttp(config: Config, logTo: Writable | undefined): FastifyHt
       messageKey: 'message',
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (level: string) => ({ level }) },
-      redact: ['req.headers.authorization', 'req.headers["sec-websocket-protocol"]'],
+      hooks: { streamWrite: redact },
       ...(logTo === undefined ? {} : { stream: logTo })
     },
     bodyLimit: bodyLimitBytes,
@@ -36,7 +50,11 @@ export function readHttp(config: Config, logTo: Writable | undefined): FastifyHt
       shouldUpgradeCallback: ({ headers, url = '' }: IncomingMessage) =>
         headers.upgrade?.toLowerCase() === 'websocket' && url.startsWith('/stream/')
     },
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    childLoggerFactory(logger, bindings, options, request): FastifyBaseLogger {
+      const traceId = traceparentOf(request, tracing)?.slice(3, 35)
+      return logger.child(traceId === undefined ? bindings : { ...bindings, traceId }, options)
+    },
     // A stop answers what is under way and closes idle connections at once.
     forceCloseConnections: 'idle',
     return503OnClosing: true,
@@ -50,8 +68,11 @@ export function readHttp(config: Config, logTo: Writable | undefined): FastifyHt
 
 /** Hooks and parsers that every route shares. */
 export function addHttpHooks(app: FastifyInstance): void {
+  app.decorateRequest('traceparent', null)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
+    request.traceparent = traceparentOf(request.raw, app.observability.tracing)
+    if (request.traceparent !== null) reply.header('traceparent', request.traceparent)
     // Before the body is read: a path that is not there has no content type to complain of.
     if (request.is404) refusePath(request.url.split('?', 1)[0]!, request.method)
   })
@@ -145,6 +166,13 @@ function parseBody(text: string, done: (error: Error | null, body?: unknown) => 
   done(null, body)
 }
 
+function traceparentOf(request: IncomingMessage, tracing: Tracing | null): string | null {
+  const active = tracing?.active()
+  if (active != null) return active
+  const given = request.headers['traceparent']
+  return typeof given === 'string' && traceContextPattern.test(given) ? given : null
+}
+
 const counterBlock = randomFillSync(Buffer.alloc(6)).toString('hex')
 let counter = 0
 
@@ -185,9 +213,4 @@ export function answerSocket(socket: Duplex, error: RoostError): void {
   }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   socket.end(`HTTP/1.1 ${problem.status} ${problem.title}\r\n${lines.join('')}\r\n${body}`)
-}
-
-/** 127.0.0.0/8, ::1 or localhost. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }

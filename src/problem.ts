@@ -5,6 +5,7 @@ import type {} from './contracts/observability.ts'
 import { catalogue, RoostError, UniqueViolation, type ErrorCode } from './errors.ts'
 import { Problem } from './schemas/problem.ts'
 import { ref } from './schemas/ref.ts'
+import { redact } from './redact.ts'
 import { partOf, toFieldErrors } from './validation.ts'
 
 type StatusOf<Code extends ErrorCode> = (typeof catalogue)[Code][0]
@@ -33,7 +34,7 @@ export function toProblem(error: RoostError, instance?: string, requestId?: stri
     title,
     status,
     code: error.code,
-    detail: error.message,
+    detail: redact(error.message),
     ...(instance === undefined ? {} : { instance }),
     ...(requestId === undefined ? {} : { requestId }),
     ...(error.errors === undefined ? {} : { errors: error.errors }),

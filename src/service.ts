@@ -3,10 +3,11 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { createApp } from './app.ts'
 import { ConfigError, loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
-import { isLoopback } from './http.ts'
+import type { Tracing } from './contracts/observability.ts'
+import { isLoopback } from './loopback.ts'
+import { version } from './version.ts'
 import { PolicyFileError } from './policy-file.ts'
 
 /** TERM, then KILL after this many seconds, for `--stop-jobs`. */
@@ -22,7 +23,9 @@ export async function serve(argv: readonly string[]): Promise<void> {
   try {
     const { config } = loadConfig(argv, process.env)
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
-    app = await createApp(config)
+    const tracing = await openTracing(config)
+    const { createApp } = await import('./app.ts')
+    app = await createApp(config, { tracing })
     const serviceFile = createServiceFile(config.dataDir)
     app.addHook('onClose', async () => serviceFile.remove())
     closeOnSignals(app, config.stopJobs)
@@ -38,6 +41,13 @@ export async function serve(argv: readonly string[]): Promise<void> {
       error instanceof ConfigError || error instanceof PolicyFileError ? exitUsage : exitUnavailable
     )
   }
+}
+
+/** Before the app is loaded: what is to be observed has to be seen being loaded. Off, nothing of it is. */
+async function openTracing(config: Config): Promise<Tracing | null> {
+  if (config.otel === 'off') return null
+  const { startTracing } = await import('./tracing.ts')
+  return startTracing({ version })
 }
 
 /** Fastify logs the address in a line of its own; ours says it, for whoever reads it. */

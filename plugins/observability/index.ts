@@ -5,6 +5,7 @@ import { createMetrics } from './metrics.ts'
 import { createRefusals } from './refusals.ts'
 import { serveMetrics } from './metrics-server.ts'
 import { addProcessMetrics } from './process-metrics.ts'
+import { watchTracing } from './watch-tracing.ts'
 
 export interface ObservabilityPluginOptions {
   /** A port of its own for /metrics without a token; null = only on the API's port, with one. */
@@ -32,6 +33,7 @@ export default fp<ObservabilityPluginOptions>(
       app.log.warn({ err: error, metric }, 'a metric could not be told')
     )
     app.decorate('observability', { ...made, tracing, refused: createRefusals(made) })
+    if (tracing !== null) watchTracing(tracing, made, app.log)
     const stop = addProcessMetrics(made, version)
     app.addHook('onClose', async () => {
       stop()

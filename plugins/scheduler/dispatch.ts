@@ -2,6 +2,7 @@ import type { AttemptOrder } from '../../src/contracts/runtime.ts'
 import { RoostError } from '../../src/errors.ts'
 import { parseCpu, parseMemory } from '../../src/domain/quantity.ts'
 import { attemptName, currentAttempt, type JobRecord } from '../../src/domain/job-state.ts'
+import { redact } from '../../src/redact.ts'
 import { choose, explain } from '../../src/domain/placement/index.ts'
 import type { Placement } from '../../src/schemas/placement.ts'
 import type { SchedulerContext } from './context.ts'
@@ -177,7 +178,8 @@ export function createDispatch(context: SchedulerContext) {
       try {
         // A runtime whose start rejects has begun nothing; of an adoption that says nothing.
         if (how === 'adopt' || error instanceof RoostError) throw error
-        await fail('runtime-error', error instanceof Error ? error.message : String(error), true)
+        // A runtime's own words; it has the secrets of the job.
+        await fail('runtime-error', redact(error instanceof Error ? error.message : String(error)), true)
       } catch {
         clock.setTimeout(() => void hand(job, 'adopt'), faultPauseMs)
       }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { systemClock, type Clock } from '../../src/contracts/clock.ts'
 import type { Storage } from '../../src/contracts/storage.ts'
 import { RoostError } from '../../src/errors.ts'
+import { rememberSecret } from '../../src/redact.ts'
 import { secretNamePattern } from '../../src/schemas/job.ts'
 import { openKeyFile, readKeyFile } from './key-file.ts'
 import { seal, unseal } from './seal.ts'
@@ -144,8 +145,12 @@ export function createSecrets(options: SecretsOptions): Secrets {
       const missing = new Set<string>()
       for (const [variable, name] of Object.entries(wanted)) {
         const value = await find(tenant, name)
-        if (value === null) missing.add(name)
-        else found.push([variable, value])
+        if (value === null) {
+          missing.add(name)
+          continue
+        }
+        rememberSecret(value)
+        found.push([variable, value])
       }
       return missing.size > 0 ? { missing: [...missing] } : { env: Object.fromEntries(found) }
     },

@@ -20,7 +20,7 @@ const closeGraceMs = 2_000
 
 export default fp(
   async (app) => {
-    const stream = createStream({ storage: app.storage, log: app.log })
+    const stream = createStream({ storage: app.storage, log: app.log, tracing: app.observability.tracing })
     app.decorate('stream', stream)
     addStreamMetrics(app.observability, stream)
     await app.register(websocket, {

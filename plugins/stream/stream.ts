@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { Readable, type Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
 import type { WebSocket } from 'ws'
+import type { Tracing } from '../../src/contracts/observability.ts'
 import type { Storage } from '../../src/contracts/storage.ts'
 import { RoostError } from '../../src/errors.ts'
 import type { Frame, LogFrame } from '../../src/schemas/frame.ts'
@@ -12,6 +13,8 @@ import { closeCodes, heartbeat, tail, type Reader } from './socket.ts'
 export interface StreamOptions {
   storage: Storage
   log: FastifyBaseLogger
+  /** A span for each WebSocket; those of plain HTTP have their request's. Default: none. */
+  tracing?: Tracing | null
   /** A heartbeat after this much silence; a reader that answers no ping for twice as long is dropped. */
   heartbeatMs?: number
   pageFrames?: number
@@ -21,6 +24,14 @@ export interface StreamOptions {
 export interface StreamStart {
   from?: number
   tail?: number
+}
+
+/** What a WebSocket wants: a job's log from one seq on; `finished` where nothing will come. */
+export interface SocketRequest {
+  jobId: string
+  from: number
+  finished: boolean
+  traceparent: string | null
 }
 
 type ReaderKind = 'websocket' | 'sse' | 'text'
@@ -36,7 +47,13 @@ interface Cursor {
 const mostLogsAsked = 100
 
 /** Serves job logs to many readers over WebSocket, SSE and as plain text. */
-export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }: StreamOptions) {
+export function createStream({
+  storage,
+  log,
+  tracing = null,
+  heartbeatMs = 15_000,
+  pageFrames
+}: StreamOptions) {
   const pages = createPages({ storage, ...(pageFrames === undefined ? {} : { pageFrames }) })
   const readers = new Set<Reader>()
   const eventStreams = new Map<AbortController, Cursor>()
@@ -126,8 +143,12 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
       return { websocket: readers.size, sse, text: streams.length - sse }
     },
 
-    /** Serves one WebSocket; `from` is one that `startOf` gave. */
-    serve(socket: WebSocket, connection: Duplex, jobId: string, from: number, finished: boolean): void {
+    /** Serves one WebSocket; `from` is one that `startOf` gave, `traceparent` the trace of who asked. */
+    serve(
+      socket: WebSocket,
+      connection: Duplex,
+      { jobId, from, finished, traceparent }: SocketRequest
+    ): void {
       if (closing) {
         socket.close(closeCodes.goingAway)
         return
@@ -143,7 +164,16 @@ export function createStream({ storage, log, heartbeatMs = 15_000, pageFrames }:
         abort: new AbortController()
       }
       readers.add(reader)
-      socket.on('close', () => readers.delete(reader))
+      const span = tracing?.span('GET /stream/:id', {
+        parent: traceparent,
+        isServer: true,
+        attributes: { 'http.route': '/stream/:id', 'roost.job.id': jobId }
+      })
+      socket.on('close', (code) => {
+        readers.delete(reader)
+        span?.set({ 'roost.frames': reader.lastSeq - from + 1, 'roost.close_code': code })
+        span?.end()
+      })
       if (finished) {
         socket.close(closeCodes.done)
         return

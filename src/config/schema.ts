@@ -43,6 +43,10 @@ export const ConfigSchema = Type.Object(
     logLevel: stringEnum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const, {
       default: 'info'
     }),
+    otel: stringEnum(['on', 'off'] as const, {
+      default: 'off',
+      description: 'Spans by OpenTelemetry; where they go is said by the standard OTEL_… variables.'
+    }),
     node: Type.Object(
       {
         name: Type.String({ default: '', description: 'Default: the host name.' }),
@@ -128,6 +132,7 @@ export const environment: Record<string, [key: keyof Config, kind: Kind]> = {
   ROOST_RATE_LIMIT: ['rateLimit', 'text'],
   ROOST_METRICS_PORT: ['metricsPort', 'integer'],
   ROOST_LOG_LEVEL: ['logLevel', 'text'],
+  ROOST_OTEL: ['otel', 'text'],
   ROOST_PROCESS: ['process', 'text'],
   ROOST_JOB_USER: ['jobUser', 'text'],
   ROOST_SECRETS_DIR: ['secretsDir', 'text'],
@@ -136,7 +141,7 @@ export const environment: Record<string, [key: keyof Config, kind: Kind]> = {
 
 /** Names that others read (the launcher, the command, jobs, secrets) or that a later version will. */
 export const foreignEnvironment =
-  /^ROOST_(CONFIG|URL|CACHE_DIR|SECRET_.+|KIT_.+|HOME|JOB_ID|ATTEMPT|TASK_.+|PEERS|JOIN_TOKEN|OLLAMA_.+|OPENAI_.+|ANTHROPIC_.+|LOCAL_OPENAI_.+|EMBEDDING_MODEL|WEAVIATE_.+|MILVUS_.+|KUBERNETES.*|SPECKIT_ROOT|TAILSCALE_SOCKET|OTEL)$/
+  /^ROOST_(CONFIG|URL|CACHE_DIR|SECRET_.+|KIT_.+|HOME|JOB_ID|ATTEMPT|TASK_.+|PEERS|JOIN_TOKEN|OLLAMA_.+|OPENAI_.+|ANTHROPIC_.+|LOCAL_OPENAI_.+|EMBEDDING_MODEL|WEAVIATE_.+|MILVUS_.+|KUBERNETES.*|SPECKIT_ROOT|TAILSCALE_SOCKET)$/
 
 /** Flags of `roost up` -> key. */
 export const flags: Record<string, [key: keyof Config, kind: Kind]> = {

@@ -48,6 +48,8 @@ export interface SpanOptions {
   at?: number
   /** What is to have the same ids after a restart: an attempt's name. Such a span begins a trace of its own. */
   identity?: string
+  /** It answers a client from elsewhere. */
+  isServer?: boolean
 }
 
 export interface Span {
@@ -65,6 +67,10 @@ export interface Tracing {
   span(name: string, options?: SpanOptions): Span
   /** The traceparent of the span that is active here, or null. */
   active(): string | null
+  /** Spans made so far and spans that the collector took; the difference waits, or is lost. */
+  counts(): { made: number; exported: number }
+  /** Hears once when the collector takes no spans any more, and once (null) when it does again. */
+  onTrouble(listener: (trouble: Error | null) => void): void
   /** Sends what is left, for a second at most. */
   close(): Promise<void>
 }
@@ -83,9 +89,6 @@ export const silentMetrics: Metrics = {
   total: () => {},
   histogram: () => ({ observe: () => {} })
 }
-
-/** A W3C trace context of version 00. */
-export const traceContextPattern = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -12,8 +12,6 @@ import { ref } from '../schemas/ref.ts'
 import { requesterOf } from './requester.ts'
 
 const maxKeyLength = 255
-/** W3C trace context, version 00. */
-const traceContext = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 const location = Type.String({ description: 'The path of the job.' })
 const replayed = Type.String({
@@ -91,13 +89,11 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       if (request.query.dryRun === true) {
         return reply.code(200).send(await app.scheduler.plan(request.body, requesterOf(request).principal))
       }
-      const { traceparent } = request.headers
       const key = idempotencyKey(request.headers['idempotency-key'])
       const { job, replayed } = await app.scheduler.submit(request.body, {
         ...requesterOf(request),
         uniqueName: request.query.unique === 'name',
-        ...(key === undefined ? {} : { idempotencyKey: key }),
-        ...(typeof traceparent === 'string' && traceContext.test(traceparent) ? { traceparent } : {})
+        ...(key === undefined ? {} : { idempotencyKey: key })
       })
       if (replayed) reply.header('idempotency-replayed', 'true')
       return reply.code(202).header('location', `/v1/jobs/${job.id}`).send(job)

@@ -71,7 +71,12 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
     wsHandler: (socket, request) => {
       const { from, finished } = request.streamStart!
-      app.stream.serve(socket, request.raw.socket, request.params.id, from, finished)
+      app.stream.serve(socket, request.raw.socket, {
+        jobId: request.params.id,
+        from,
+        finished,
+        traceparent: request.traceparent
+      })
     }
   })
 

@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import Fastify from 'fastify'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
+import observabilityPlugin from '../../plugins/observability/index.ts'
 import secretsPlugin from '../../plugins/secrets/index.ts'
 import { openKeyFile } from '../../plugins/secrets/key-file.ts'
 import { seal, unseal } from '../../plugins/secrets/seal.ts'
@@ -227,6 +228,12 @@ await t.test('the plugin checks the key file at start', async (t) => {
     const app = Fastify()
     t.teardown(() => app.close())
     app.decorate('clock', systemClock)
+    await app.register(observabilityPlugin, {
+      metricsPort: null,
+      host: '127.0.0.1',
+      version: '0',
+      tracing: null
+    })
     await app.register(storagePlugin, { dataDir })
     await app.register(secretsPlugin, { dataDir, secretsDir: '' })
     return app
