@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, type FastifySchema } from 'fastify'
 import type { FastifySerializerCompiler } from 'fastify/types/schema.js'
+import audit from '../plugins/audit/index.ts'
 import auth from '../plugins/auth/index.ts'
 import capacity from '../plugins/capacity/index.ts'
 import node from '../plugins/node/index.ts'
@@ -13,6 +14,7 @@ import scheduler from '../plugins/scheduler/index.ts'
 import secrets from '../plugins/secrets/index.ts'
 import storage from '../plugins/storage/index.ts'
 import stream from '../plugins/stream/index.ts'
+import { maskConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { systemClock, type Clock } from './contracts/clock.ts'
 import type { Tracing } from './contracts/observability.ts'
@@ -23,6 +25,7 @@ import { isLoopback } from './loopback.ts'
 import { sendProblem } from './problem.ts'
 import { rememberSecret } from './redact.ts'
 import { adminRoutes } from './routes/admin.ts'
+import { auditRoutes } from './routes/audit.ts'
 import { documentRoutes } from './routes/documents.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
@@ -70,6 +73,7 @@ export async function createApp(
   })
   await app.register(storage, { dataDir: config.dataDir, databaseUrl: config.databaseUrl })
   await app.register(node, { ...config.node, version })
+  await app.register(audit, { version, configuration: maskConfig(config) })
   await app.register(auth, {
     dataDir: config.dataDir,
     token: config.token,
@@ -106,6 +110,7 @@ export async function createApp(
     nodeRoutes,
     healthRoutes,
     adminRoutes,
+    auditRoutes,
     documentRoutes
   ])
     await app.register(routes)

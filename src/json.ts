@@ -93,3 +93,15 @@ function pointerOf(levels: readonly Level[]): string {
 
 /** RFC 6901. */
 export const escapePointer = (token: string): string => token.replaceAll('~', '~0').replaceAll('/', '~1')
+
+/** JSON with the members of every object sorted by name: the same value however it was written down (as RFC 8785). */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value))
+    return `[${value.map((item) => (item === undefined ? 'null' : canonicalJson(item))).join(',')}]`
+  if (value === null || typeof value !== 'object') return JSON.stringify(value)
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`)
+  return `{${members.join(',')}}`
+}

@@ -34,6 +34,7 @@ export async function serve(argv: readonly string[]): Promise<void> {
     const url = urlOf(app, config.host)
     serviceFile.write(url)
     announce(app, config, url)
+    app.log.info({ head: await app.audit.head() }, 'the audit; keep its head elsewhere to check it against')
   } catch (error) {
     process.stderr.write(`roost: ${explain(error)}\n`)
     await app?.close().catch(() => {})

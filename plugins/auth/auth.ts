@@ -1,6 +1,7 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { auditRecord, system, type Requester } from '../../src/audit.ts'
 import type { Clock } from '../../src/contracts/clock.ts'
 import type { Storage, TokenRecord } from '../../src/contracts/storage.ts'
 import { RoostError } from '../../src/errors.ts'
@@ -62,7 +63,7 @@ export function createAuth({ storage, clock, dataDir, token }: AuthOptions) {
     },
 
     /** Makes a token; its text is in the answer and nowhere else. */
-    async create(request: TokenRequest): Promise<{ token: string; record: Token }> {
+    async create(request: TokenRequest, by: Requester = system): Promise<{ token: string; record: Token }> {
       const now = clock.now()
       const text = `roost_${randomBytes(24).toString('base64url')}`
       const seconds = request.expiresInSeconds ?? null
@@ -76,15 +77,31 @@ export function createAuth({ storage, clock, dataDir, token }: AuthOptions) {
         expiresAt: seconds === null ? null : now + seconds * 1000,
         revokedAt: null
       }
-      await storage.write((tx) => tx.tokens.insert(record))
+      await storage.write(async (tx) => {
+        await tx.tokens.insert(record)
+        const { id: _, createdAt, revokedAt, ...after } = toToken(record)
+        await tx.audit.append(auditRecord(by, now, 'token.create', record.id, { before: null, after }))
+      })
       return { token: text, record: toToken(record) }
     },
 
     list: async (): Promise<Token[]> => (await storage.tokens.list()).map(toToken),
 
     /** Throws `token-not-found`. */
-    async revoke(id: string): Promise<void> {
-      const revoked = await storage.write((tx) => tx.tokens.revoke(id, clock.now()))
+    async revoke(id: string, by: Requester = system): Promise<void> {
+      const now = clock.now()
+      const found = (await storage.tokens.list()).find((token) => token.id === id)
+      const revoked = await storage.write(async (tx) => {
+        if (!(await tx.tokens.revoke(id, now))) return false
+        const { name, tenant, scopes } = found ?? {}
+        await tx.audit.append(
+          auditRecord(by, now, 'token.revoke', id, {
+            before: { name, tenant, scopes, revokedAt: null },
+            after: { revokedAt: new Date(now).toISOString() }
+          })
+        )
+        return true
+      })
       if (!revoked) throw new RoostError('token-not-found', `No token has the id ${id}`)
       cache.clear()
     }

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { auditRecord, system } from '../../src/audit.ts'
 import type { Clock } from '../../src/contracts/clock.ts'
 import type { Storage } from '../../src/contracts/storage.ts'
 import type { PolicyReader, Rules } from '../../src/domain/policy.ts'
@@ -75,15 +76,10 @@ export function createPolicies({ file, storage, clock, log }: PoliciesOptions): 
       const before = await tx.settings.get(settingKey)
       if (before === next.hash) return
       await tx.settings.set(settingKey, next.hash)
-      await tx.audit.append({
-        at,
-        actor: 'policies',
-        tenant: 'default',
-        action: 'policy.load',
-        subject: file,
-        requestId: null,
-        detail: { before, after: next.hash, policies: next.policies.map(({ name }) => name) }
-      })
+      const policies = next.policies.map(({ name }) => name)
+      await tx.audit.append(
+        auditRecord(system, at, 'policy.load', file, { before, after: next.hash, policies })
+      )
     })
     loaded = next
     loadedAt = at

@@ -1,4 +1,5 @@
 import { compileSchema } from '../../src/validation.ts'
+import type { Requester } from '../../src/audit.ts'
 import type { JobReader, Transaction } from '../../src/contracts/storage.ts'
 import { dependencyVerdict, type DependencyVerdict } from '../../src/domain/dependencies.ts'
 import { validateConstraint } from '../../src/domain/placement/constraints.ts'
@@ -13,16 +14,18 @@ import type { Job, JobSpec } from '../../src/schemas/job.ts'
 import type { Placement } from '../../src/schemas/placement.ts'
 import type { Principal } from '../../src/schemas/token.ts'
 import type { FieldError } from '../../src/schemas/problem.ts'
-import type { Request, SchedulerContext } from './context.ts'
+import type { SchedulerContext } from './context.ts'
 import { createIdempotency, type KeepKey, type Submitted } from './idempotency.ts'
 import { localNode, toPlacementJob, toQueueEntry } from './placing.ts'
 import { traceVariable, withTrace } from './traces.ts'
 
-export interface SubmitOptions extends Request {
+export interface SubmitOptions extends Requester {
   /** Given by the client; the same key and body replay the first answer. */
   idempotencyKey?: string
   /** Refuse where an unfinished job has the same name. */
   uniqueName?: boolean
+  /** The job of which this is another run. */
+  rerunOf?: string
 }
 
 /** Checks, explains and accepts jobs. */
@@ -161,8 +164,13 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       }
     }
     const lastSeq = await tx.events.append(job.id, frames)
+    const { rerunOf } = options
     await tx.audit.append(
-      context.audit(options, 'job.submit', job.id, spec.name === undefined ? {} : { name: spec.name })
+      context.audit(options, rerunOf === undefined ? 'job.submit' : 'job.rerun', job.id, {
+        name: spec.name,
+        task: spec.task.type,
+        rerunOf
+      })
     )
     return { job: { ...job, lastSeq }, waitingFor, frames }
   }
@@ -231,7 +239,9 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       const { dependsOn: _, ...spec } = earlier.spec
       // The rerun is part of the trace of whoever asks for it.
       const { [traceVariable]: _trace, ...env } = spec.env ?? {}
-      return (await this.submit(spec.env === undefined ? spec : { ...spec, env }, options)).job
+      return (
+        await this.submit(spec.env === undefined ? spec : { ...spec, env }, { ...options, rerunOf: id })
+      ).job
     }
   }
 }

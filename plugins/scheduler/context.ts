@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Clock } from '../../src/contracts/clock.ts'
 import type { Runtime } from '../../src/contracts/runtime.ts'
 import type { AuditRecord, Storage } from '../../src/contracts/storage.ts'
+import { auditRecord, type Requester } from '../../src/audit.ts'
 import { decide } from '../../src/domain/decide.ts'
 import { type Intent, type JobInput, type JobRecord, type Outcome } from '../../src/domain/job-state.ts'
 import type { PolicyReader } from '../../src/domain/policy.ts'
@@ -50,14 +51,6 @@ export interface LiveAttempt {
   trace: AttemptTrace | null
 }
 
-/** Who asked, for the audit. */
-export interface Request {
-  principal: Principal
-  requestId: string | null
-  /** The caller's trace context (W3C). */
-  traceparent?: string
-}
-
 /** What the parts of the scheduler share. State here never runs ahead of a commit. */
 export function createContext(options: SchedulerOptions) {
   const { storage, clock } = options
@@ -88,7 +81,7 @@ export function createContext(options: SchedulerOptions) {
     async change(
       id: string,
       input: JobInput,
-      audit?: AuditRecord
+      audit?: (before: JobRecord, after: JobRecord) => AuditRecord
     ): Promise<{ job: JobRecord; outcome: Outcome } | null> {
       const result = await storage.write(async (tx) => {
         const job = await tx.jobs.find(id)
@@ -97,7 +90,7 @@ export function createContext(options: SchedulerOptions) {
         if (!outcome.ok) return { job, outcome }
         await tx.jobs.update(outcome.job)
         const lastSeq = outcome.frames.length === 0 ? job.lastSeq : await tx.events.append(id, outcome.frames)
-        if (audit !== undefined) await tx.audit.append(audit)
+        if (audit !== undefined) await tx.audit.append(audit(job, outcome.job))
         return { job: { ...outcome.job, lastSeq }, outcome }
       })
       if (result?.outcome.ok) {
@@ -115,23 +108,12 @@ export function createContext(options: SchedulerOptions) {
       return job
     },
 
-    audit(
-      request: Request,
+    audit: (
+      request: Requester,
       action: string,
       subject: string,
       detail: Record<string, unknown> = {}
-    ): AuditRecord {
-      const { principal, requestId } = request
-      return {
-        at: clock.now(),
-        actor: principal.tokenId,
-        tenant: principal.tenant,
-        action,
-        subject,
-        requestId,
-        detail
-      }
-    }
+    ): AuditRecord => auditRecord(request, clock.now(), action, subject, detail)
   }
   return context
 }

@@ -1,10 +1,11 @@
+import type { Requester } from '../../src/audit.ts'
 import type { Transaction } from '../../src/contracts/storage.ts'
 import { currentAttempt, isFinished, type JobRecord } from '../../src/domain/job-state.ts'
 import { toJob } from '../../src/domain/job-view.ts'
 import { RoostError } from '../../src/errors.ts'
 import type { Job } from '../../src/schemas/job.ts'
 import type { Pod } from '../../src/schemas/node.ts'
-import { maySee, type Request, type SchedulerContext } from './context.ts'
+import { maySee, type SchedulerContext } from './context.ts'
 
 const podPattern = /^roost-([0-9a-hjkmnp-tv-z]{26})-(\d+)$/
 const defaultGraceSeconds = 10
@@ -19,16 +20,29 @@ export interface EvictRequest {
 }
 
 /**
- * Removes a finished job. False where jobs that depend on it have yet to learn that it failed: a start reads a dependency
+ * Removes a finished job and returns it. Null where there is none, and where jobs that depend on it have yet to learn that it failed: a start reads a dependency
  * that is gone as one that succeeded.
  */
-export async function removeFinished(tx: Transaction, id: string): Promise<boolean> {
+export async function removeFinished(tx: Transaction, id: string): Promise<JobRecord | null> {
   const job = await tx.jobs.find(id)
-  if (job === null) return false
-  if (job.state !== 'succeeded' && (await tx.jobs.listDependents(id)).length > 0) return false
+  if (job === null) return null
+  if (job.state !== 'succeeded' && (await tx.jobs.listDependents(id)).length > 0) return null
   await tx.jobs.remove(id)
-  return true
+  return job
 }
+
+const stateChange = (before: JobRecord, after: JobRecord) => ({
+  before: { state: before.state },
+  after: { state: after.state }
+})
+
+/** What the audit keeps of a job that is gone. */
+export const summaryOf = ({ name, state, tenant, finishedAt }: JobRecord) => ({
+  name,
+  state,
+  tenant,
+  finishedAt: finishedAt === null ? null : new Date(finishedAt).toISOString()
+})
 
 /** What people and programs ask of jobs that are there: cancel, evict, purge; and of the node: drain. */
 export function createControl(context: SchedulerContext, endAttempt: (id: string) => Promise<void>) {
@@ -43,15 +57,13 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
     /** Wishes the job ended. What runs is asked to end; the job is `cancelled` when it has. Throws `job-not-found`, `already-finished`. */
     async cancel(
       id: string,
-      request: Request,
+      request: Requester,
       reason = 'Cancelled on request',
       graceSeconds = defaultGraceSeconds
     ): Promise<Job> {
       requireUnfinished(await context.require(id, request.principal))
-      const changed = await context.change(
-        id,
-        { type: 'cancel', reason, graceSeconds },
-        context.audit(request, 'job.cancel', id, { reason })
+      const changed = await context.change(id, { type: 'cancel', reason, graceSeconds }, (before, after) =>
+        context.audit(request, 'job.cancel', id, { reason, ...stateChange(before, after) })
       )
       if (changed === null) throw new RoostError('job-not-found', `No job has the id ${id}`)
       // It may have ended while we asked.
@@ -61,25 +73,25 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
     },
 
     /** Removes a finished job for good, with its log. Throws `job-not-found`, `not-finished`. */
-    async purge(id: string, request: Request): Promise<void> {
+    async purge(id: string, request: Requester): Promise<void> {
       const job = await context.require(id, request.principal)
       if (!isFinished(job.state))
         throw new RoostError('not-finished', `Job ${id} is ${job.state}; cancel it first`)
       await storage.write(async (tx) => {
-        if (!(await removeFinished(tx, id))) {
+        if ((await removeFinished(tx, id)) === null) {
           throw new RoostError(
             'not-finished',
             `Jobs that depend on ${id} have not heard of its end yet; try again`
           )
         }
-        await tx.audit.append(context.audit(request, 'job.purge', id))
+        await tx.audit.append(context.audit(request, 'job.purge', id, { before: summaryOf(job) }))
       })
     },
 
     /** Ends the attempt of a job and, unless told otherwise, puts the job back into the queue. */
     async evict(
       asked: EvictRequest,
-      request: Request
+      request: Requester
     ): Promise<{ jobId: string | null; pod: string | null }> {
       const named = asked.pod === undefined ? null : podPattern.exec(asked.pod)
       const graceSeconds = asked.gracePeriodSeconds ?? defaultGraceSeconds
@@ -103,7 +115,7 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
       const changed = await context.change(
         id,
         { type: 'evict', reason, requeue: asked.requeue ?? true, graceSeconds },
-        context.audit(request, 'job.evict', id, { reason })
+        (before, after) => context.audit(request, 'job.evict', id, { reason, ...stateChange(before, after) })
       )
       if (changed === null) throw new RoostError('job-not-found', `No job has the id ${id}`)
       if (!changed.outcome.ok && changed.outcome.why === 'stale') requireUnfinished(changed.job)
@@ -112,21 +124,29 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
     },
 
     /** Takes no more jobs; what runs may end by itself. Survives a restart. */
-    async drain(request: Request, nodeId: string): Promise<void> {
+    async drain(request: Requester, nodeId: string): Promise<void> {
       await storage.write(async (tx) => {
+        const before = { draining: (await tx.settings.get('drain')) !== null }
         await tx.settings.set('drain', 'true')
-        await tx.audit.append(context.audit(request, 'node.drain', nodeId))
+        await tx.audit.append(
+          context.audit(request, 'node.drain', nodeId, { before, after: { draining: true } })
+        )
       })
       context.draining = true
       log.info('draining: no job is placed here from now on')
     },
 
     /** Takes jobs again; also ends the pause of a restored backup. */
-    async undrain(request: Request, nodeId: string): Promise<void> {
+    async undrain(request: Requester, nodeId: string): Promise<void> {
       await storage.write(async (tx) => {
+        const before = {
+          draining: (await tx.settings.get('drain')) !== null,
+          restored: (await tx.settings.get('restored')) !== null
+        }
         await tx.settings.set('drain', null)
         await tx.settings.set('restored', null)
-        await tx.audit.append(context.audit(request, 'node.undrain', nodeId))
+        const after = { draining: false, restored: false }
+        await tx.audit.append(context.audit(request, 'node.undrain', nodeId, { before, after }))
       })
       context.draining = false
       context.paused = null
@@ -134,7 +154,7 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
     },
 
     /** Workloads of every runtime that this tenant may see; strangers' (of no job) only with the admin scope. */
-    async listPods(request: Pick<Request, 'principal'>): Promise<Pod[]> {
+    async listPods(request: Pick<Requester, 'principal'>): Promise<Pod[]> {
       const all = (await Promise.all(runtimes.list().map((runtime) => runtime.list()))).flat()
       return all
         .filter((pod) =>
@@ -151,7 +171,7 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
     pod: string,
     namespace: string | null,
     graceSeconds: number,
-    request: Request
+    request: Requester
   ): Promise<{ jobId: null; pod: string }> {
     for (const runtime of runtimes.list()) {
       if (runtime.evict === undefined) continue
@@ -165,7 +185,9 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
           `${pod} is not one of Roost's; evicting it needs the scope admin`
         )
       await runtime.evict(pod, { namespace, graceSeconds })
-      await storage.write((tx) => tx.audit.append(context.audit(request, 'pod.evict', pod)))
+      await storage.write((tx) =>
+        tx.audit.append(context.audit(request, 'pod.evict', pod, { runtime: runtime.name, namespace }))
+      )
       return { jobId: null, pod }
     }
     throw new RoostError('pod-not-found', `No workload is named ${pod}`)

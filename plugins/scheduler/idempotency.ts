@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import type { Clock } from '../../src/contracts/clock.ts'
 import type { IdempotencyRecord, Storage, Transaction } from '../../src/contracts/storage.ts'
 import { RoostError, UniqueViolation } from '../../src/errors.ts'
+import { canonicalJson } from '../../src/json.ts'
 import type { Job, JobSpec } from '../../src/schemas/job.ts'
 
 /** A twin waits this long for the request that came before it. */
@@ -136,15 +137,6 @@ function timeLimit(clock: Clock, ms: number): { over: Promise<'late'>; cancel():
   let timer: { cancel(): void } = { cancel: () => {} }
   const over = new Promise<'late'>((resolve) => (timer = clock.setTimeout(() => resolve('late'), ms)))
   return { over, cancel: () => timer.cancel() }
-}
-
-/** JSON with sorted keys: the same body however it was written down. */
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, member: unknown) =>
-    member !== null && typeof member === 'object' && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : member
-  )
 }
 
 /** The key under which bodies are hashed: made once, kept with the installation. */

@@ -1,3 +1,4 @@
+import { system } from '../../src/audit.ts'
 import type { JobRecord } from '../../src/domain/job-state.ts'
 import { toJob } from '../../src/domain/job-view.ts'
 import { explain } from '../../src/domain/placement/index.ts'
@@ -5,7 +6,7 @@ import type { Job, JobState } from '../../src/schemas/job.ts'
 import type { Principal } from '../../src/schemas/token.ts'
 import { createAccept } from './accept.ts'
 import { createContext, type SchedulerOptions } from './context.ts'
-import { createControl, removeFinished } from './control.ts'
+import { createControl, removeFinished, summaryOf } from './control.ts'
 import { createDispatch } from './dispatch.ts'
 import { openBodyKey } from './idempotency.ts'
 import { localNode } from './placing.ts'
@@ -52,7 +53,12 @@ export async function createScheduler(options: SchedulerOptions) {
       let removed = 0
       await storage.write(async (tx) => {
         removed = 0
-        for (const id of expired) if (await removeFinished(tx, id)) removed++
+        for (const id of expired) {
+          const job = await removeFinished(tx, id)
+          if (job === null) continue
+          removed++
+          await tx.audit.append(context.audit(system, 'job.expire', id, { before: summaryOf(job) }))
+        }
       })
       if (removed < sweepPage) break
     }

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { auditRecord, system, type Requester } from '../../src/audit.ts'
 import { systemClock, type Clock } from '../../src/contracts/clock.ts'
 import type { Storage } from '../../src/contracts/storage.ts'
 import { RoostError } from '../../src/errors.ts'
@@ -41,11 +43,11 @@ export interface Secrets {
     wanted: Readonly<Record<string, string>>
   ): Promise<{ env: Record<string, string> } | { missing: string[] }>
   /** Stores a secret, sealed, on disk when it resolves. Throws `invalid`. */
-  set(tenant: string, name: string, value: string): Promise<void>
+  set(tenant: string, name: string, value: string, by?: Requester): Promise<void>
   /** Names and where each comes from, by name; never values. */
   list(tenant: string): Promise<SecretEntry[]>
   /** Removes a stored secret; false where none is stored. Files and the environment are not Roost's to change. */
-  remove(tenant: string, name: string): Promise<boolean>
+  remove(tenant: string, name: string, by?: Requester): Promise<boolean>
 }
 
 const namePattern = new RegExp(secretNamePattern)
@@ -155,14 +157,18 @@ export function createSecrets(options: SecretsOptions): Secrets {
       return missing.size > 0 ? { missing: [...missing] } : { env: Object.fromEntries(found) }
     },
 
-    async set(tenant, name, value) {
+    async set(tenant, name, value, by = system) {
       if (!namePattern.test(name))
         throw invalid('/name', 'must be letters, digits, dots, dashes and underscores, at most 128')
       if (value.includes('\0')) throw invalid('/value', 'holds a zero byte, which no environment can hold')
       if (Buffer.byteLength(value) > mostBytes) throw invalid('/value', `is larger than ${mostBytes} bytes`)
       const sealed = seal(await openKeyFile(keyFile), { tenant, name }, value)
+      const now = clock.now()
       await storage.write(async (tx) => {
-        await tx.secrets.put({ tenant, name, sealed, updatedAt: clock.now() })
+        const before = versionOf(await tx.secrets.find(tenant, name))
+        await tx.secrets.put({ tenant, name, sealed, updatedAt: now })
+        const after = versionOf({ sealed })
+        await tx.audit.append(auditRecord(by, now, 'secret.set', name, { tenant, before, after }))
       })
     },
 
@@ -179,11 +185,22 @@ export function createSecrets(options: SecretsOptions): Secrets {
       return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
     },
 
-    async remove(tenant, name) {
-      return await storage.write(async (tx) => await tx.secrets.remove(tenant, name))
+    async remove(tenant, name, by = system) {
+      return await storage.write(async (tx) => {
+        const before = versionOf(await tx.secrets.find(tenant, name))
+        if (!(await tx.secrets.remove(tenant, name))) return false
+        await tx.audit.append(
+          auditRecord(by, clock.now(), 'secret.remove', name, { tenant, before, after: null })
+        )
+        return true
+      })
     }
   }
 }
+
+/** Tells one stored version from another for the audit: of the cipher text, so it says nothing of the value. */
+const versionOf = (secret: { sealed: string } | null): { version: string } | null =>
+  secret === null ? null : { version: createHash('sha256').update(secret.sealed).digest('hex').slice(0, 16) }
 
 const invalid = (pointer: string, message: string): RoostError =>
   new RoostError('invalid', `${pointer} ${message}`, {

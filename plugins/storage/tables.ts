@@ -24,8 +24,8 @@ export interface Tables {
     seen_at: number
   }
   audit: AuditTable
-  /** Which tenants and actions an entry speaks of: an entry may hold the records of several works. */
-  audit_subjects: { tenant: string; action: string; seq: number }
+  /** Leads from a tenant, action, actor or subject to the entries that speak of it; no part of the chain. */
+  audit_index: { kind: 'tenant' | 'action' | 'actor' | 'subject'; value: string; seq: number }
   idempotency: {
     tenant: string
     key: string
@@ -103,6 +103,11 @@ export interface AuditTable {
   action: string
   subject: string
   request_id: string | null
+  /** Null in entries of before migration 003, whose hashes do not cover it, `address` and `client`. */
+  actor_name: string | null
+  address: string | null
+  client: string | null
+  /** Canonical JSON. */
   detail: string
   previous_hash: string
   hash: string

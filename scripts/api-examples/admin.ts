@@ -34,6 +34,19 @@ export const adminExamples: Example[] = [
   { operation: 'removeSecret', title: 'It is gone already', params: { name: 'api-key' }, status: 404 },
   { operation: 'listAudit', title: 'The last change', query: { limit: '1' }, status: 200 },
   {
+    operation: 'listAudit',
+    title: 'Which tokens were made since November',
+    query: { action: 'token.create', since: '2026-11-01T00:00:00Z' },
+    status: 200
+  },
+  { operation: 'verifyAudit', title: 'Nothing was altered', status: 200 },
+  {
+    operation: 'verifyAudit',
+    title: 'Against a head that is not one',
+    query: { expect: 'yesterday' },
+    status: 422
+  },
+  {
     operation: 'backup',
     title: 'Into a file of the machine',
     body: { file: '{{folder}}/roost-monday.db' },

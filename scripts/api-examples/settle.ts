@@ -23,6 +23,7 @@ const values: [way: RegExp, value: unknown][] = [
   [/\.arch$/, 'amd64'],
   [/\.storage\.(schemaVersion)$/, 1],
   [/\.bytes$/, 274_432],
+  [/\.(before|after)\.version$/, '9f2d41c07be8a356'],
   [/\.answer\.body\.limits$/, 'cgroup-v2']
 ]
 

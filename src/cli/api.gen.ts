@@ -355,23 +355,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/audit": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Who changed what, newest first; each entry is chained to the one before by its hash */
-        get: operations["listAudit"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/backup": {
         parameters: {
             query?: never;
@@ -383,6 +366,46 @@ export interface paths {
         put?: never;
         /** Copy the database into a file of this machine while everything goes on */
         post: operations["backup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who changed what, newest first; each entry is chained to the one before by its hash
+         * @description Filters that are given must all fit one change. Of an entry that holds several only those that fit are shown; its hash is that of the whole entry.
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Walk the whole chain to the first entry that was altered, removed, moved or put in
+         * @description That the newest entries were cut off shows only against an anchor that was kept elsewhere: give it as `expect`.
+         */
+        get: operations["verifyAudit"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -882,23 +905,42 @@ export interface components {
             token: string;
             record: components["schemas"]["Token"];
         };
+        /** @description SEQ:HASH of an entry: what one keeps elsewhere to find out later that the newest were cut off. */
+        AuditAnchor: string;
         AuditEntry: {
             seq: number;
             /** Format: date-time */
             time: string;
-            /** @description The id of the token, `local` for the local one, `*` where an entry holds several records. */
+            /** @description The id of the token, `local` for the local one, `system` for Roost itself; `*` here and below where the records of an entry differ. */
             actor: string;
+            actorName: string | null;
             tenant: string;
+            /** @description What was done, such as `job.cancel`. */
             action: string;
+            /** @description To what: the id or name of the job, token, secret, node. */
             subject: string;
             requestId: string | null;
-            /** @description `records` where one commit held several changes. */
+            address: string | null;
+            client: string | null;
+            /** @description `before` and `after` of what changed. `records` where one commit held several changes: what a record lacks is as in the entry. */
             detail: {
                 [key: string]: unknown;
             };
             previousHash: string;
-            /** @description SHA-256 over the entry before and this one. */
+            /** @description SHA-256 over the hash of the entry before and this entry. */
             hash: string;
+        };
+        AuditVerdict: {
+            /** @description Every entry fits, and the anchor, if one was given, was found. */
+            ok: boolean;
+            /** @description How many entries fit, from the first one on. */
+            entries: number;
+            head: components["schemas"]["AuditAnchor"] | null;
+            fault: {
+                seq: number;
+                message: string;
+            } | null;
+            anchor: ("found" | "different" | "missing") | null;
         };
     };
     responses: {
@@ -2308,14 +2350,65 @@ export interface operations {
             503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
+    backup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description An absolute path that does not exist yet. */
+                    file: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The copy is whole and in its place. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        file: string;
+                        bytes: number;
+                    };
+                };
+            };
+            400: components["responses"]["malformed.bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            408: components["responses"]["timeout"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-media-type"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["overloaded.storage-unavailable"];
+        };
+    };
     listAudit: {
         parameters: {
             query?: {
-                /** @description Entries of this tenant. */
+                /** @description Changes by tokens of this tenant. */
                 tenant?: string;
-                /** @description Entries of this action. */
+                /** @description Such as `job.cancel`. */
                 action?: string;
-                /** @description Most items in the answer. */
+                /** @description The id of a token. */
+                actor?: string;
+                /** @description The id or name of what was changed. */
+                subject?: string;
+                /** @description At or after this time. */
+                since?: string;
+                /** @description Before this time. */
+                until?: string;
+                /** @description At most so many entries. */
                 limit?: number;
                 /** @description As the page before gave it. */
                 cursor?: string;
@@ -2351,40 +2444,30 @@ export interface operations {
             503: components["responses"]["overloaded.storage-unavailable"];
         };
     };
-    backup: {
+    verifyAudit: {
         parameters: {
-            query?: never;
+            query?: {
+                expect?: components["schemas"]["AuditAnchor"];
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody: {
-            content: {
-                "application/json": {
-                    /** @description An absolute path that does not exist yet. */
-                    file: string;
-                };
-            };
-        };
+        requestBody?: never;
         responses: {
-            /** @description The copy is whole and in its place. */
-            201: {
+            /** @description What was found. */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        file: string;
-                        bytes: number;
-                    };
+                    "application/json": components["schemas"]["AuditVerdict"];
                 };
             };
-            400: components["responses"]["malformed.bad-request"];
+            400: components["responses"]["bad-request"];
             401: components["responses"]["unauthorized"];
             403: components["responses"]["forbidden"];
             408: components["responses"]["timeout"];
-            413: components["responses"]["too-large"];
-            415: components["responses"]["unsupported-media-type"];
             417: components["responses"]["expectation-failed"];
             421: components["responses"]["misdirected-request"];
             422: components["responses"]["invalid"];

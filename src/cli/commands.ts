@@ -109,6 +109,11 @@ export const commands = {
     summary: 'print the local token; create, list and revoke others',
     load: async () => (await import('./commands/token.ts')).token
   },
+  audit: {
+    group: 'access',
+    summary: 'show who changed what; verify that nothing of it was altered',
+    load: async () => (await import('./commands/audit.ts')).audit
+  },
 
   completion: {
     group: 'more',

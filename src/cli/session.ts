@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import createClient, { type Client } from 'openapi-fetch'
+import { version } from '../version.ts'
 import type { components, paths } from './api.gen.ts'
 import { connect, type Connection, type ConnectionOptions } from './connection.ts'
 import { ApiError, Unreachable, type Problem } from './exit.ts'
@@ -45,7 +46,10 @@ export function openSession(options: ConnectionOptions): Session {
 }
 
 const open = ({ url, token }: Connection): ApiClient =>
-  createClient<paths>({ baseUrl: url, headers: { authorization: `Bearer ${token}` } })
+  createClient<paths>({
+    baseUrl: url,
+    headers: { authorization: `Bearer ${token}`, 'user-agent': `roost-cli/${version}` }
+  })
 
 interface Answer<T> {
   data?: T

@@ -14,6 +14,16 @@ export function parseDuration(text: string, flag: string): number {
   return parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * secondsOf[unit!]!, 0)
 }
 
+/** A point in time as ISO 8601: that long before `now` (`2h`), or a date. Throws a {@link UsageError} that names the flag. */
+export function parseTime(text: string, flag: string, now: number): string {
+  if (/^[\d.]+[smhd]/.test(text)) return new Date(now - parseDuration(text, flag) * 1000).toISOString()
+  const at = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
+  if (!Number.isNaN(at)) return new Date(at).toISOString()
+  throw new UsageError(
+    `${flag} must be a date such as 2026-11-25T08:00:00Z, or how long ago, such as 2h; got ${JSON.stringify(text)}`
+  )
+}
+
 /** A whole number within bounds. Throws a {@link UsageError} that names the flag. */
 export function parseInteger(
   text: string,

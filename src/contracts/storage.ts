@@ -160,25 +160,57 @@ export interface AgentWriter {
 export interface AuditEntry {
   seq: number
   at: number
+  /** The id of the token, `local`, or `system`; `*` here and below where the records of an entry differ. */
   actor: string
+  /** The name of the token; null in entries of before migration 003. */
+  actorName: string | null
   tenant: string
   action: string
   subject: string
   requestId: string | null
+  address: string | null
+  client: string | null
   detail: Record<string, unknown>
   previousHash: string
   hash: string
 }
-export type AuditRecord = Omit<AuditEntry, 'seq' | 'previousHash' | 'hash'>
+export type AuditRecord = Omit<AuditEntry, 'seq' | 'previousHash' | 'hash' | 'actorName'> & {
+  actorName: string
+}
+/** An entry that somebody keeps elsewhere: a chain that still holds it was not cut before it. */
+export interface AuditAnchor {
+  seq: number
+  hash: string
+}
+export interface AuditFilter {
+  tenant?: string
+  action?: string
+  actor?: string
+  subject?: string
+  /** Milliseconds since the epoch: at or after, and before. */
+  since?: number
+  until?: number
+  /** Newest first. */
+  limit: number
+  cursor?: string
+}
+export interface AuditVerdict {
+  /** How many entries fit, from the first one on. */
+  entries: number
+  /** The last entry that fits; null where there is none. */
+  head: AuditAnchor | null
+  /** The first entry that does not fit and what is wrong with it; null where all do. */
+  fault: { seq: number; message: string } | null
+  /** Whether the chain, as far as it fits, holds the anchor; null where none was given. */
+  anchor: 'found' | 'different' | 'missing' | null
+}
 export interface AuditReader {
-  list(filter: {
-    tenant?: string
-    action?: string
-    limit: number
-    cursor?: string
-  }): Promise<Page<AuditEntry>>
-  /** Walks the chain; the seq of the first entry that does not fit, or null. */
-  verify(): Promise<{ entries: number; brokenAt: number | null }>
+  /** Filters that are given must all fit one record; of an entry only the records that fit are shown. */
+  list(filter: AuditFilter): Promise<Page<AuditEntry>>
+  /** The newest entry; null in an empty audit. */
+  head(): Promise<AuditAnchor | null>
+  /** Walks the chain in pages, leaving the event loop to others between them. */
+  verify(anchor?: AuditAnchor): Promise<AuditVerdict>
 }
 /**
  * Entries of one commit are chained as one: the records of all works of a group become the `detail.records` of one
@@ -251,7 +283,7 @@ export interface SecretReader {
   find(tenant: string, name: string): Promise<SealedSecret | null>
   list(tenant: string): Promise<Omit<SealedSecret, 'sealed'>[]>
 }
-export interface SecretWriter {
+export interface SecretWriter extends Pick<SecretReader, 'find'> {
   put(secret: SealedSecret): Promise<void>
   remove(tenant: string, name: string): Promise<boolean>
 }

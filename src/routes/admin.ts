@@ -1,13 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import type {} from '../../plugins/audit/index.ts'
 import type {} from '../../plugins/auth/index.ts'
 import type {} from '../../plugins/secrets/index.ts'
 import type {} from '../../plugins/storage/index.ts'
 import { RoostError } from '../errors.ts'
 import { problems } from '../problem.ts'
 import { secretNamePattern } from '../schemas/job.ts'
-import { AuditEntry } from '../schemas/audit.ts'
-import { cursor, limit, list } from '../schemas/list.ts'
+import { list } from '../schemas/list.ts'
 import { nullable, ref } from '../schemas/ref.ts'
 import { NewToken, Token, TokenRequest } from '../schemas/token.ts'
 import { requesterOf } from './requester.ts'
@@ -43,7 +43,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 201: { ...ref(NewToken), description: 'The token; its text is shown this once.' } }
       }
     },
-    async (request, reply) => reply.code(201).send(await app.auth.create(request.body))
+    async (request, reply) => reply.code(201).send(await app.auth.create(request.body, requesterOf(request)))
   )
   app.delete(
     '/v1/tokens/:id',
@@ -61,7 +61,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async (request, reply) => {
-      await app.auth.revoke(request.params.id)
+      await app.auth.revoke(request.params.id, requesterOf(request))
       return reply.code(204).send(null)
     }
   )
@@ -118,7 +118,9 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async (request, reply) => {
-      await app.secrets.set(requesterOf(request).principal.tenant, request.params.name, request.body.value)
+      const requester = requesterOf(request)
+      const { tenant } = requester.principal
+      await app.secrets.set(tenant, request.params.name, request.body.value, requester)
       return reply.code(204).send(null)
     }
   )
@@ -135,44 +137,11 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async (request, reply) => {
-      const removed = await app.secrets.remove(requesterOf(request).principal.tenant, request.params.name)
+      const requester = requesterOf(request)
+      const removed = await app.secrets.remove(requester.principal.tenant, request.params.name, requester)
       if (!removed)
         throw new RoostError('secret-not-found', `No stored secret is named ${request.params.name}`)
       return reply.code(204).send(null)
-    }
-  )
-
-  app.get(
-    '/v1/audit',
-    {
-      config: { scope: 'admin' },
-      schema: {
-        operationId: 'listAudit',
-        tags: ['admin'],
-        summary: 'Who changed what, newest first; each entry is chained to the one before by its hash',
-        querystring: Type.Object(
-          {
-            tenant: Type.Optional(
-              Type.String({ minLength: 1, maxLength: 63, description: 'Entries of this tenant.' })
-            ),
-            action: Type.Optional(
-              Type.String({ minLength: 1, maxLength: 63, description: 'Entries of this action.' })
-            ),
-            limit,
-            cursor
-          },
-          { additionalProperties: false }
-        ),
-        response: { 200: list(AuditEntry, 'Entries, newest first.') }
-      }
-    },
-    async (request) => {
-      const { limit = 100, ...filter } = request.query
-      const page = await app.storage.audit.list({ limit, ...filter })
-      return {
-        items: page.items.map(({ at, ...entry }) => ({ ...entry, time: new Date(at).toISOString() })),
-        cursor: page.cursor
-      }
     }
   )
 
@@ -204,6 +173,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async (request, reply) => {
+      await app.audit.record(requesterOf(request), 'service.backup', request.body.file)
       const { bytes } = await app.storage.backup(request.body.file)
       return reply.code(201).send({ file: request.body.file, bytes })
     }

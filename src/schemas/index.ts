@@ -1,5 +1,5 @@
 import type { TSchema } from '@sinclair/typebox'
-import { AuditEntry } from './audit.ts'
+import * as audit from './audit.ts'
 import * as frame from './frame.ts'
 import * as job from './job.ts'
 import * as node from './node.ts'
@@ -43,7 +43,9 @@ export const sharedSchemas: TSchema[] = [
   token.Token,
   token.TokenRequest,
   token.NewToken,
-  AuditEntry,
+  audit.AuditAnchor,
+  audit.AuditEntry,
+  audit.AuditVerdict,
   policy.Policy,
   policy.PolicyStatus,
   policy.PolicyCheck,

@@ -66,7 +66,7 @@ export const otherCases: StorageCases = {
       [null, ['three']]
     )
     t.equal((await storage.audit.list({ action: 'job.cancel', limit: 5 })).items.length, 1)
-    t.strictSame(await storage.audit.verify(), { entries: 3, brokenAt: null })
+    t.match(await storage.audit.verify(), { entries: 3, fault: null, anchor: null })
     await rejects(t, storage.audit.list({ limit: 1, cursor: 'x' }), isCode('invalid'), 'a cursor of nobody')
   },
 

@@ -29,10 +29,13 @@ export const logFrame = (text: string): FrameBody => ({
 export const record = (change: Partial<AuditRecord> = {}): AuditRecord => ({
   at,
   actor: 'local',
+  actorName: 'local',
   tenant: 'default',
   action: 'job.schedule',
   subject: 's',
   requestId: null,
+  address: null,
+  client: null,
   detail: {},
   ...change
 })

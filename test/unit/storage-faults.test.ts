@@ -67,7 +67,7 @@ async function checkWhole(t: Test, storage: Storage): Promise<string[]> {
       ids.push(id)
     }
   }
-  t.match(await storage.audit.verify(), { brokenAt: null })
+  t.match(await storage.audit.verify(), { fault: null })
   return ids
 }
 

@@ -41,27 +41,29 @@ await t.test('its files are for its user alone', async (t) => {
     t.equal(statSync(join(dataDir, name)).mode & 0o777, 0o600, name)
 })
 
-await t.test('migrations count up from 1, and a newer schema is refused with both versions', async (t) => {
+await t.test('migrations count up, and a newer schema is refused with both versions', async (t) => {
+  const versions = migrations.map(({ version }) => version)
+  const newest = Math.max(...versions)
   t.strictSame(
-    migrations.map(({ version }) => version),
-    migrations.map((_, i) => i + 1)
+    versions,
+    [...new Set(versions)].sort((a, b) => a - b)
   )
   const dataDir = t.testdir()
   const storage = await openSqliteStorage({ dataDir })
-  t.equal((await storage.status()).schemaVersion, migrations.length)
+  t.equal((await storage.status()).schemaVersion, newest)
   await storage.close()
   await (await openSqliteStorage({ dataDir })).close()
   const database = new Database(join(dataDir, 'roost.db'))
   t.strictSame(
     database.prepare('select version from schema_version').pluck().all(),
-    migrations.map(({ version }) => version),
+    versions,
     'each step once'
   )
   database.exec("insert into schema_version values (99, 'future', 0)")
   database.close()
   await t.rejects(
     openSqliteStorage({ dataDir }),
-    new RegExp(`roost\\.db has schema version 99, and this program knows versions up to ${migrations.length}`)
+    new RegExp(`roost\\.db has schema version 99, and this program knows versions up to ${newest}`)
   )
 })
 
@@ -115,45 +117,4 @@ await t.test('the room of purged jobs goes back to the disk', async (t) => {
   t.ok(before > 2200 && pages() <= before - 1000, `${before} pages, then ${pages()}`)
   await storage.write((tx) => tx.jobs.insert(job))
   t.strictSame(await storage.jobs.find(job.id), job)
-})
-
-await t.test('a changed, removed or forged audit entry breaks the chain where it stands', async (t) => {
-  const dataDir = t.testdir()
-  const tamper = async (sql: string) => {
-    const database = new Database(join(dataDir, 'roost.db'))
-    database.exec(sql)
-    database.close()
-    const storage = await openSqliteStorage({ dataDir })
-    const verdict = await storage.audit.verify()
-    await storage.close()
-    return verdict
-  }
-  const storage = await openSqliteStorage({ dataDir })
-  for (let i = 1; i <= 1200; i++) {
-    void storage.write((tx) =>
-      tx.audit.append({
-        at: i,
-        actor: 'a',
-        tenant: 'default',
-        action: 'x',
-        subject: `s${i}`,
-        requestId: null,
-        detail: { i }
-      })
-    )
-    // A turn each, so that each has an entry of its own.
-    if (i % 3 === 0) await storage.write(async () => {})
-  }
-  await storage.close()
-  const { entries } = await tamper('select 1')
-  t.equal(entries, 400)
-  t.strictSame(await tamper(`update audit set subject = 'forged' where seq = 350`), {
-    entries: 349,
-    brokenAt: 350
-  })
-  t.strictSame(await tamper(`update audit set detail = '{}' where seq = 200`), {
-    entries: 199,
-    brokenAt: 200
-  })
-  t.strictSame(await tamper('delete from audit where seq = 100'), { entries: 99, brokenAt: 101 })
 })

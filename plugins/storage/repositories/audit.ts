@@ -1,39 +1,72 @@
-import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Kysely, Selectable } from 'kysely'
-import type { AuditEntry, AuditReader, AuditRecord, AuditWriter } from '../../../src/contracts/storage.ts'
+import type { Kysely } from 'kysely'
+import type {
+  AuditAnchor,
+  AuditEntry,
+  AuditReader,
+  AuditRecord,
+  AuditVerdict,
+  AuditWriter
+} from '../../../src/contracts/storage.ts'
 import { RoostError } from '../../../src/errors.ts'
+import { canonicalJson } from '../../../src/json.ts'
 import type { Session } from '../session.ts'
 import type { Tables } from '../tables.ts'
+import { faultOf, hashOf, joinRecords, noHash, recordsOf, type AuditRow } from './audit-chain.ts'
 
-const noHash = '0'.repeat(64)
-const entriesAtOnce = 500
-/** Stands where the records of an entry differ. */
-const several = '*'
+/** An entry has up to 256 records: so many stay a few milliseconds of work. */
+const entriesAtOnce = 200
+/** Rows of the index written by one statement: its text is the same for most commits. */
+const indexRowsAtOnce = 16
+/** By rarity: the first one that is given leads to the entries. */
+const indexed = ['subject', 'actor', 'action', 'tenant'] as const
+type Wanted = Partial<Record<(typeof indexed)[number], string | undefined>>
+interface Candidates {
+  /** The lowest seq, and the first one that is too high. */
+  from: number
+  below: number
+  since: number | undefined
+  until: number | undefined
+  limit: number
+}
 
 export function createAuditReader(db: Kysely<Tables>): AuditReader {
   return {
-    async list({ tenant, action, limit, cursor }) {
-      let query = db.selectFrom('audit').selectAll('audit')
-      if (cursor !== undefined) query = query.where('audit.seq', '<', seqOf(cursor))
-      if (tenant !== undefined || action !== undefined) {
-        query = query.where('audit.seq', 'in', (eb) => {
-          let seqs = eb.selectFrom('audit_subjects').select('audit_subjects.seq')
-          if (tenant !== undefined) seqs = seqs.where('audit_subjects.tenant', '=', tenant)
-          if (action !== undefined) seqs = seqs.where('audit_subjects.action', '=', action)
-          return seqs
+    async list({ limit, cursor, since, until, ...wanted }) {
+      const span = await spanOf(db, since, until)
+      if (span === null) return { items: [], cursor: null }
+      const items: AuditEntry[] = []
+      for (let below = cursor === undefined ? span.below : Math.min(seqOf(cursor), span.below); ;) {
+        const rows = await listCandidates(db, wanted, {
+          from: span.from,
+          below,
+          since,
+          until,
+          limit: limit + 1
         })
+        for (const row of rows) {
+          const entry = onlyMatching(toEntry(row), wanted)
+          if (entry !== null) items.push(entry)
+        }
+        if (items.length > limit)
+          return { items: items.slice(0, limit), cursor: String(items[limit - 1]!.seq) }
+        if (rows.length <= limit) return { items, cursor: null }
+        below = rows.at(-1)!.seq
+        await nextTurn()
       }
-      const rows = await query
-        .orderBy('audit.seq', 'desc')
-        .limit(limit + 1)
-        .execute()
-      const items = rows.slice(0, limit).map((row) => onlyMatching(toEntry(row), tenant, action))
-      return { items, cursor: rows.length > limit ? String(items.at(-1)?.seq ?? '') : null }
     },
 
-    async verify() {
-      let previous = { seq: 0, hash: noHash }
+    head: () => headOf(db),
+
+    async verify(anchor) {
+      let previous: AuditAnchor = { seq: 0, hash: noHash }
+      let found: AuditVerdict['anchor'] = anchor === undefined ? null : 'missing'
+      const verdict = (fault: AuditVerdict['fault']): AuditVerdict => ({
+        entries: previous.seq,
+        head: previous.seq === 0 ? null : previous,
+        fault,
+        anchor: found
+      })
       for (;;) {
         const rows = await db
           .selectFrom('audit')
@@ -43,13 +76,12 @@ export function createAuditReader(db: Kysely<Tables>): AuditReader {
           .limit(entriesAtOnce)
           .execute()
         for (const row of rows) {
-          const { hash, ...entry } = toEntry(row)
-          const fits =
-            entry.seq === previous.seq + 1 && entry.previousHash === previous.hash && hash === hashOf(entry)
-          if (!fits) return { entries: previous.seq, brokenAt: entry.seq }
-          previous = { seq: entry.seq, hash }
+          const message = faultOf(row, previous)
+          if (message !== null) return verdict({ seq: Math.min(row.seq, previous.seq + 1), message })
+          previous = { seq: row.seq, hash: row.hash }
+          if (row.seq === anchor?.seq) found = row.hash === anchor.hash ? 'found' : 'different'
         }
-        if (rows.length < entriesAtOnce) return { entries: previous.seq, brokenAt: null }
+        if (rows.length < entriesAtOnce) return verdict(null)
         await nextTurn()
       }
     }
@@ -68,89 +100,143 @@ export function createAuditWriter(session: Session): AuditWriter {
 /** Writes the records of a commit as the next entry of the chain. The caller holds the write lock and commits. */
 export async function chainRecords(db: Kysely<Tables>, records: readonly AuditRecord[]): Promise<void> {
   if (records.length === 0) return
+  const last = await headOf(db)
+  const entry = joinRecords(records)
+  const row = {
+    seq: (last?.seq ?? 0) + 1,
+    at: entry.at,
+    actor: entry.actor,
+    actor_name: entry.actorName,
+    tenant: entry.tenant,
+    action: entry.action,
+    subject: entry.subject,
+    request_id: entry.requestId,
+    address: entry.address,
+    client: entry.client,
+    detail: canonicalJson(entry.detail),
+    previous_hash: last?.hash ?? noHash
+  }
+  await db
+    .insertInto('audit')
+    .values({ ...row, hash: hashOf(row) })
+    .execute()
+  const rows = indexed.flatMap((kind) =>
+    [...new Set(records.map((record) => record[kind]))].map((value) => ({ kind, value, seq: row.seq }))
+  )
+  for (let at = 0; at < rows.length; at += indexRowsAtOnce)
+    await db
+      .insertInto('audit_index')
+      .values(rows.slice(at, at + indexRowsAtOnce))
+      // Where somebody cut entries off, rows that led to them may be left; the service goes on all the same.
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+}
+
+async function headOf(db: Kysely<Tables>): Promise<AuditAnchor | null> {
   const last = await db
     .selectFrom('audit')
     .select(['seq', 'hash'])
     .orderBy('seq', 'desc')
     .limit(1)
     .executeTakeFirst()
-  const entry = { ...joined(records), seq: (last?.seq ?? 0) + 1, previousHash: last?.hash ?? noHash }
-  await db
-    .insertInto('audit')
-    .values({
-      seq: entry.seq,
-      at: entry.at,
-      actor: entry.actor,
-      tenant: entry.tenant,
-      action: entry.action,
-      subject: entry.subject,
-      request_id: entry.requestId,
-      detail: JSON.stringify(entry.detail),
-      previous_hash: entry.previousHash,
-      hash: hashOf(entry)
-    })
-    .execute()
-  const subjects = new Map(
-    records.map(({ tenant, action }) => [
-      JSON.stringify([tenant, action]),
-      { tenant, action, seq: entry.seq }
-    ])
-  )
-  for (const subject of subjects.values()) await db.insertInto('audit_subjects').values(subject).execute()
+  return last ?? null
 }
 
 /**
- * SHA-256 (hex) over the previous hash, a line feed and the entry's canonical JSON (members sorted by name, without
- * `hash` and `previousHash`).
+ * The entries `from <= seq < below` hold all of a span of time; null where it has none. A clock that was set back makes
+ * times that are not in the order of the chain, so these are the outermost ones.
  */
-export function hashOf({ previousHash, ...entry }: Omit<AuditEntry, 'hash'>): string {
-  return createHash('sha256')
-    .update(`${previousHash}\n${canonicalJson(entry)}`)
-    .digest('hex')
-}
-
-function joined(records: readonly AuditRecord[]): AuditRecord {
-  const [first, ...rest] = records
-  if (rest.length === 0) return first!
-  const common = (member: 'actor' | 'tenant' | 'action' | 'subject') =>
-    rest.every((record) => record[member] === first![member]) ? first![member] : several
-  return {
-    at: Math.max(...records.map(({ at }) => at)),
-    actor: common('actor'),
-    tenant: common('tenant'),
-    action: common('action'),
-    subject: common('subject'),
-    requestId: rest.every(({ requestId }) => requestId === first!.requestId) ? first!.requestId : null,
-    detail: { records }
+async function spanOf(
+  db: Kysely<Tables>,
+  since: number | undefined,
+  until: number | undefined
+): Promise<{ from: number; below: number } | null> {
+  let [from, below]: [number | null, number | null] = [0, Number.MAX_SAFE_INTEGER]
+  if (since !== undefined) {
+    const first = await db
+      .selectFrom('audit')
+      .select((eb) => eb.fn.min('seq').as('seq'))
+      .where('at', '>=', since)
+      .executeTakeFirst()
+    from = first?.seq ?? null
   }
+  if (until !== undefined) {
+    const last = await db
+      .selectFrom('audit')
+      .select((eb) => eb.fn.max('seq').as('seq'))
+      .where('at', '<', until)
+      .executeTakeFirst()
+    below = last?.seq == null ? null : Number(last.seq) + 1
+  }
+  return from === null || below === null ? null : { from: Number(from), below }
 }
 
-/** A reader who asks for one tenant or action must not see the records of others that shared the commit. */
-function onlyMatching(entry: AuditEntry, tenant: string | undefined, action: string | undefined): AuditEntry {
+/** Entries that may match, newest first: each thing that is wanted stands in one of their records. */
+async function listCandidates(
+  db: Kysely<Tables>,
+  wanted: Wanted,
+  { from, below, since = 0, until = Number.MAX_SAFE_INTEGER, limit }: Candidates
+): Promise<AuditRow[]> {
+  const [leading, ...others] = indexed.filter((kind) => wanted[kind] !== undefined)
+  if (leading === undefined)
+    return await db
+      .selectFrom('audit')
+      .selectAll()
+      .where('seq', '>=', from)
+      .where('seq', '<', below)
+      .where('at', '>=', since)
+      .where('at', '<', until)
+      .orderBy('seq', 'desc')
+      .limit(limit)
+      .execute()
+  let query = db
+    .selectFrom('audit_index as one')
+    .innerJoin('audit', 'audit.seq', 'one.seq')
+    .selectAll('audit')
+    .where('one.kind', '=', leading)
+    .where('one.value', '=', wanted[leading]!)
+    .where('one.seq', '>=', from)
+    .where('one.seq', '<', below)
+    .where('audit.at', '>=', since)
+    .where('audit.at', '<', until)
+  for (const kind of others)
+    query = query.where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom('audit_index as other')
+          .select('other.seq')
+          .where('other.kind', '=', kind)
+          .where('other.value', '=', wanted[kind]!)
+          .whereRef('other.seq', '=', 'one.seq')
+      )
+    )
+  return await query.orderBy('one.seq', 'desc').limit(limit).execute()
+}
+
+/**
+ * The entry with the records that fit; null where none does. A reader who asks for one tenant must not see the records
+ * of others that shared the commit.
+ */
+function onlyMatching(entry: AuditEntry, wanted: Wanted): AuditEntry | null {
   const { records } = entry.detail
-  if ((tenant === undefined && action === undefined) || !Array.isArray(records)) return entry
-  const matching = (records as AuditRecord[]).filter(
-    (record) =>
-      (tenant === undefined || record.tenant === tenant) && (action === undefined || record.action === action)
-  )
-  return { ...entry, detail: { ...entry.detail, records: matching } }
+  const kinds = indexed.filter((kind) => wanted[kind] !== undefined)
+  if (kinds.length === 0 || !Array.isArray(records)) return entry
+  const whole = recordsOf(entry)
+  const matching = records.filter((_, i) => kinds.every((kind) => whole[i]![kind] === wanted[kind]))
+  return matching.length === 0 ? null : { ...entry, detail: { records: matching } }
 }
 
-function toEntry({ request_id, previous_hash, detail, ...row }: Selectable<Tables['audit']>): AuditEntry {
-  return { ...row, requestId: request_id, detail: JSON.parse(detail), previousHash: previous_hash }
-}
+const toEntry = ({ request_id, previous_hash, actor_name, detail, ...row }: AuditRow): AuditEntry => ({
+  ...row,
+  actorName: actor_name,
+  requestId: request_id,
+  detail: JSON.parse(detail),
+  previousHash: previous_hash
+})
 
 function seqOf(cursor: string): number {
   if (/^[0-9]{1,15}$/.test(cursor)) return Number(cursor)
   throw new RoostError('invalid', 'The cursor is not one that this list gave', {
     errors: [{ pointer: '/cursor', in: 'query', message: 'Take the cursor of the page before, or none' }]
   })
-}
-
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_, member: unknown) =>
-    member !== null && typeof member === 'object' && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : member
-  )
 }

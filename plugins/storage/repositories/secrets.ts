@@ -26,7 +26,9 @@ export function createSecretReader(db: Kysely<Tables>): SecretReader {
 }
 
 export function createSecretWriter(db: Kysely<Tables>): SecretWriter {
+  const { find } = createSecretReader(db)
   return {
+    find,
     async put({ tenant, name, sealed, updatedAt }) {
       await db
         .insertInto('secrets')
