@@ -180,8 +180,9 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       context.observe.finished(job)
       return
     }
-    queue.add(toQueueEntry(job, waitingFor))
-    context.wake()
+    const entry = toQueueEntry(job, waitingFor)
+    queue.add(entry)
+    context.wake(entry)
   }
 
   async function acceptNew(

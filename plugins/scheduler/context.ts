@@ -13,7 +13,10 @@ import type { Runtimes } from '../runtimes/index.ts'
 import type { Secrets } from '../secrets/index.ts'
 import type { Observability } from '../../src/contracts/observability.ts'
 import { createObserver } from './observe.ts'
-import { createQueue } from './queue.ts'
+import { defaultMsPerPoint } from '../../src/domain/queue/order.ts'
+import type { Reservation } from '../../src/domain/queue/backfill.ts'
+import { createRunning } from '../../src/domain/queue/running.ts'
+import { createWaiting, type WaitingJob } from '../../src/domain/queue/waiting.ts'
 import type { AttemptTrace } from './traces.ts'
 
 export interface SchedulerOptions {
@@ -28,6 +31,8 @@ export interface SchedulerOptions {
   logCapBytes: number
   /** How long an Idempotency-Key replays its answer; it is pruned after that. */
   idempotencyKeptMs: number
+  /** So long a job waits for one more point of priority. */
+  ageingMsPerPoint?: number
   /** Default: nothing is counted. */
   observability?: Observability
   /** In [0,1); spreads backoffs and breaks ties. */
@@ -60,7 +65,11 @@ export function createContext(options: SchedulerOptions) {
     ...options,
     random,
     observe: createObserver(options.observability),
-    queue: createQueue(),
+    queue: createWaiting(options.ageingMsPerPoint ?? defaultMsPerPoint),
+    /** What runs or is about to, as the order of the queue sees it. */
+    running: createRunning(),
+    /** The promise to the job that was next and lacked room at the last look. */
+    reservation: null as Reservation | null,
     live: new Map<string, LiveAttempt>(),
     /** Jobs taken from the queue whose placing is not committed yet. */
     placing: new Set<string>(),
@@ -69,8 +78,8 @@ export function createContext(options: SchedulerOptions) {
     paused: null as string | null,
     stopped: false,
 
-    /** Set by dispatch: look at the queue again. */
-    wake: (): void => {},
+    /** Set by dispatch: look at the queue again, because of one new job or of whatever else happened. */
+    wake: (_arrived?: WaitingJob): void => {},
     /** Set by progress: memory follows a committed change. */
     settle: (_job: JobRecord): void => {},
 

@@ -31,7 +31,7 @@ export async function removeFinished(tx: Transaction, id: string): Promise<JobRe
   return job
 }
 
-const stateChange = (before: JobRecord, after: JobRecord) => ({
+export const stateChange = (before: JobRecord, after: JobRecord) => ({
   before: { state: before.state },
   after: { state: after.state }
 })

@@ -4,87 +4,91 @@ import { parseCpu, parseMemory } from '../../src/domain/quantity.ts'
 import { attemptName, currentAttempt, type JobRecord } from '../../src/domain/job-state.ts'
 import { redact } from '../../src/redact.ts'
 import { choose, explain } from '../../src/domain/placement/index.ts'
+import { fits, toAmounts } from '../../src/domain/queue/amounts.ts'
+import { pass } from '../../src/domain/queue/pass.ts'
+import type { WaitingJob } from '../../src/domain/queue/waiting.ts'
 import type { Placement } from '../../src/schemas/placement.ts'
 import type { SchedulerContext } from './context.ts'
-import { localNode, requestsOf } from './placing.ts'
-import type { QueueEntry } from './queue.ts'
+import { localNode, requestsOf, toRunningEntry } from './placing.ts'
+import { createPreempt } from './preempt.ts'
 
 /** After a fault of the storage the queue is looked at again this much later. */
 const faultPauseMs = 1_000
 /** The watchdog beside the job is the second line: it waits this much longer than the service does. */
 const watchdogSlackMs = 3_000
-/** How far behind a job that waits for a GPU others are looked for that need none. */
-const overtakeDepth = 1_000
 
 /** A job taken from the queue, with what was reserved for it and why it goes there. */
 interface Taken {
-  entry: QueueEntry
+  entry: WaitingJob
   gpus: number[]
   placement: Placement
 }
 
 /** Takes jobs from the queue while there is room, commits each placing, then hands it to its runtime. */
-export function createDispatch(context: SchedulerContext) {
-  const { queue, capacity, clock, log, runtimes } = context
+export function createDispatch(context: SchedulerContext, endAttempt: (id: string) => Promise<void>) {
+  const { queue, running, policies, capacity, clock, log, runtimes } = context
+  const preempt = createPreempt(context, endAttempt)
   let scheduled = false
   let timer: { cancel(): void } | null = null
 
-  context.wake = () => {
+  context.wake = (arrived) => {
     if (scheduled || context.stopped) return
+    if (arrived !== undefined && changesNothing(arrived)) return
     scheduled = true
     // Once a turn: a commit of a hundred jobs is one look at the queue.
     setImmediate(() => {
       scheduled = false
-      if (!context.stopped) pass()
+      if (!context.stopped) look()
     })
   }
 
-  function pass(): void {
+  /** While a job waits for room, a new one that has no room either and is not its tenant's first has to wait too. */
+  function changesNothing(arrived: WaitingJob): boolean {
+    return (
+      context.reservation !== null &&
+      !queue.isFirstOfTenant(arrived) &&
+      !fits(arrived.needs, toAmounts(capacity.free()))
+    )
+  }
+
+  function look(): void {
     if (context.paused !== null || context.draining) return
     const now = clock.now()
     const node = localNode(context)
     const taken: Taken[] = []
-    let blockedByGpu = false
-    let looked = 0
-    for (const entry of queue.ready(now)) {
-      if (blockedByGpu && (entry.resources.gpu > 0 || ++looked > overtakeDepth)) {
-        if (looked > overtakeDepth) break
-        continue
-      }
-      node.free = capacity.free()
-      const placement = explain(entry, [node], { seed: 0 })
-      const reserved = placement.choice === null ? null : capacity.reserve(entry.id, entry.resources)
-      if (reserved !== null) {
+    const {
+      reservation,
+      preempt: wish,
+      lookAgainAt
+    } = pass({
+      waiting: queue,
+      running,
+      rulesFor: policies.rulesFor,
+      total: toAmounts(node.allocatable),
+      free: toAmounts(node.free),
+      now,
+      suits(entry) {
+        node.free = node.allocatable
+        return choose(entry, [node], { seed: 0 }) !== null
+      },
+      start(entry) {
+        node.free = capacity.free()
+        const placement = explain(entry, [node], { seed: 0 })
+        const reserved = placement.choice === null ? null : capacity.reserve(entry.id, entry.resources)
+        if (reserved === null) return false
         queue.remove(entry.id)
         context.placing.add(entry.id)
+        running.put(toRunningEntry(entry, now))
         taken.push({ entry, gpus: reserved.gpus, placement })
-        continue
+        return true
       }
-      if (!couldFit(entry)) continue
-      // The head waits for room: nobody behind it may take what it waits for. Only a job that needs none of the scarce
-      // thing overtakes, as it delays nobody: that is, one without GPUs behind one that lacks just GPUs.
-      if (!lacksOnlyGpu(entry, node.free)) break
-      blockedByGpu = true
-    }
+    })
+    context.reservation = reservation
     for (const each of taken) void begin(each)
-    const due = queue.nextDue(now)
+    if (wish !== null) void preempt(wish.job, wish.victims)
+    const due = Math.min(queue.nextDue() ?? Infinity, lookAgainAt ?? Infinity)
     timer?.cancel()
-    timer = due === null ? null : clock.setTimeout(context.wake, due - now)
-  }
-
-  /** Whether this node could take the job once it is empty; one that never fits holds nobody up. */
-  function couldFit(entry: QueueEntry): boolean {
-    const node = localNode(context)
-    node.free = node.allocatable
-    return choose(entry, [node], { seed: 0 }) !== null
-  }
-
-  function lacksOnlyGpu(
-    entry: QueueEntry,
-    free: { cpu: number; memoryBytes: number; gpu: number; slots: number }
-  ): boolean {
-    const { cpu, memoryBytes, gpu } = entry.resources
-    return gpu > free.gpu && cpu <= free.cpu && memoryBytes <= free.memoryBytes && free.slots > 0
+    timer = due === Infinity ? null : clock.setTimeout(() => context.wake(), due - now)
   }
 
   async function begin({ entry, gpus, placement }: Taken): Promise<void> {
@@ -104,14 +108,16 @@ export function createDispatch(context: SchedulerContext) {
       log.warn({ err: error, jobId: entry.id }, 'placing was not stored; it is tried again')
       context.placing.delete(entry.id)
       capacity.release(entry.id)
+      running.remove(entry.id)
       queue.add(entry)
-      clock.setTimeout(context.wake, faultPauseMs)
+      clock.setTimeout(() => context.wake(), faultPauseMs)
       return
     }
     context.placing.delete(entry.id)
     if (job === null) {
       // Cancelled or removed between the look and the commit.
       capacity.release(entry.id)
+      running.remove(entry.id)
       context.wake()
       return
     }

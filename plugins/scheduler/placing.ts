@@ -1,9 +1,17 @@
 import { parseCpu, parseMemory } from '../../src/domain/quantity.ts'
 import type { PlacementJob, PlacementNode } from '../../src/domain/placement/index.ts'
-import type { JobRecord } from '../../src/domain/job-state.ts'
+import {
+  currentAttempt,
+  preemptions,
+  timeoutGraceSeconds,
+  timeoutSeconds,
+  type JobRecord
+} from '../../src/domain/job-state.ts'
 import type { JobSpec } from '../../src/schemas/job.ts'
 import type { SchedulerContext } from './context.ts'
-import type { QueueEntry } from './queue.ts'
+import { toAmounts } from '../../src/domain/queue/amounts.ts'
+import type { RunningJob } from '../../src/domain/queue/running.ts'
+import type { WaitingJob } from '../../src/domain/queue/waiting.ts'
 
 /** Requests as numbers, defaults filled in (design §2). */
 export function requestsOf(spec: JobSpec): { cpu: number; memoryBytes: number; gpu: number } {
@@ -26,14 +34,83 @@ export function toPlacementJob(id: string, spec: JobSpec): PlacementJob {
   }
 }
 
-export function toQueueEntry(job: JobRecord, waitingFor: Iterable<string>): QueueEntry {
+/** From a deadline to the end of what runs: the grace, the kill and its report. */
+const endsAfterDeadlineMs = (timeoutGraceSeconds + 1) * 1000
+
+/** A job as the queue keeps it. */
+export function toQueueEntry(
+  job: Pick<JobRecord, 'id' | 'tenant' | 'submittedBy' | 'spec' | 'createdAt' | 'notBefore' | 'attempts'>,
+  waitingFor: Iterable<string>
+): WaitingJob {
+  const asked = toPlacementJob(job.id, job.spec)
   return {
-    ...toPlacementJob(job.id, job.spec),
+    ...asked,
+    needs: toAmounts(asked.resources),
+    token: job.submittedBy,
+    longestMs: timeoutSeconds(job.spec) * 1000 + endsAfterDeadlineMs,
+    since: job.attempts.at(-1)?.finishedAt ?? job.createdAt,
+    preemptedBy: job.attempts.flatMap(({ preemptedBy }) => preemptedBy ?? []),
     tenant: job.tenant,
     priority: job.spec.priority ?? 50,
     createdAt: job.createdAt,
     notBefore: job.notBefore,
     waitingFor: new Set(waitingFor)
+  }
+}
+
+/** A job that has just got its room, before its attempt is stored. */
+export function toRunningEntry(entry: WaitingJob, now: number): RunningJob {
+  const { id, tenant, token, needs, priority } = entry
+  return {
+    id,
+    tenant,
+    token,
+    needs,
+    priority,
+    // Not before it has begun.
+    preemptible: false,
+    labels: {},
+    preemptions: 0,
+    startedAt: now,
+    endsBy: now + entry.longestMs,
+    isEnding: false,
+    preemptedFor: null
+  }
+}
+
+/** A job whose attempt is not over, as the order of the queue sees it. */
+export function toRunningJob(job: JobRecord, now: number): RunningJob {
+  return {
+    id: job.id,
+    tenant: job.tenant,
+    token: job.submittedBy,
+    needs: toAmounts(requestsOf(job.spec)),
+    priority: job.spec.priority ?? 50,
+    preemptible: job.spec.preemptible ?? false,
+    labels: job.spec.labels ?? {},
+    preemptions: preemptions(job),
+    ...progressOf(job, now, null)
+  }
+}
+
+/** What changes of a running job; `known` is what was there before. */
+export function progressOf(
+  job: JobRecord,
+  now: number,
+  known: RunningJob | null
+): Pick<RunningJob, 'startedAt' | 'endsBy' | 'isEnding' | 'preemptedFor'> {
+  const attempt = currentAttempt(job)
+  const { intent } = job
+  const deadline =
+    attempt?.deadlineAt == null || attempt.state === 'unknown'
+      ? Infinity
+      : attempt.deadlineAt + endsAfterDeadlineMs
+  const graceEnd = intent === null ? Infinity : now + (intent.graceSeconds + 1) * 1000
+  return {
+    startedAt: attempt?.startedAt ?? now,
+    endsBy: known?.isEnding === true ? Math.min(known.endsBy, graceEnd) : Math.min(deadline, graceEnd),
+    isEnding: intent !== null,
+    preemptedFor: intent?.preemptedFor ?? null
   }
 }
 

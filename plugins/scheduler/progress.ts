@@ -3,13 +3,13 @@ import type { Observation } from '../../src/contracts/runtime.ts'
 import { attemptName, currentAttempt, isFinished, type JobRecord } from '../../src/domain/job-state.ts'
 import type { FrameBody } from '../../src/schemas/frame.ts'
 import type { LiveAttempt, SchedulerContext } from './context.ts'
-import { toQueueEntry } from './placing.ts'
+import { progressOf, toQueueEntry, toRunningJob } from './placing.ts'
 
 const faultPauseMs = 1_000
 
 /** What happens after a commit: memory follows, dependents move, the runtime clears up; and what runtimes report. */
 export function createProgress(context: SchedulerContext) {
-  const { storage, clock, queue, live, capacity, runtimes, log } = context
+  const { storage, clock, queue, running, live, capacity, runtimes, log } = context
 
   context.settle = (job) => {
     const attempt = currentAttempt(job)
@@ -19,6 +19,7 @@ export function createProgress(context: SchedulerContext) {
       held.deadline?.cancel()
       tellEnd(job, held)
       capacity.release(job.id)
+      running.remove(job.id)
       void held.runtime
         ?.remove(held.name)
         .catch((error: unknown) =>
@@ -70,6 +71,10 @@ export function createProgress(context: SchedulerContext) {
         trace: null
       }
       live.set(job.id, held)
+      running.put(toRunningJob(job, clock.now()))
+    } else {
+      const known = running.get(job.id)
+      if (known !== undefined) Object.assign(known, progressOf(job, clock.now(), known))
     }
     held.intent = job.intent
     held.startedAt = attempt.startedAt
@@ -113,8 +118,7 @@ export function createProgress(context: SchedulerContext) {
     try {
       for (const id of await storage.jobs.listDependents(job.id)) {
         if (job.state === 'succeeded') {
-          const entry = queue.get(id)
-          if (entry?.waitingFor.delete(job.id) && entry.waitingFor.size === 0) context.wake()
+          if (queue.resolve(id, job.id)) context.wake()
         } else {
           await context.change(id, { type: 'dependency-failed', dependency: job.id, state: job.state })
         }

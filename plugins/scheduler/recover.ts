@@ -20,11 +20,20 @@ export async function recover(
   const restored = await storage.settings.get('restored')
   const adopt: JobRecord[] = []
   const lost: string[] = []
+  /** Jobs that others were ended for, and when the last of those ended. */
+  const preemptors = new Map<string, number>()
   let queued = 0
   for (let after: string | null = null; ;) {
     const page: JobRecord[] = await storage.jobs.listUnfinished(after, pageSize)
     for (const job of page) {
       const attempt = currentAttempt(job)
+      const last = job.attempts.at(-1)
+      if (job.intent?.preemptedFor !== undefined) preemptors.set(job.intent.preemptedFor, Infinity)
+      else if (last?.preemptedBy != null)
+        preemptors.set(
+          last.preemptedBy,
+          Math.max(preemptors.get(last.preemptedBy) ?? 0, last.finishedAt ?? 0)
+        )
       if (attempt === null) {
         const verdict = await waitingFor(context, job)
         if (verdict !== null) {
@@ -60,6 +69,8 @@ export async function recover(
     const kept = new Set(adopt.map((job) => attemptName(job.id, job.attempts.at(-1)!.number)))
     for (const runtime of context.runtimes.list()) await runtime.sweep?.(kept)
   }
+  // Room that was made for a job before the restart is still its own, where it has not run since.
+  for (const [id, endedAt] of preemptors) if ((queue.get(id)?.since ?? Infinity) <= endedAt) queue.pin(id)
   for (const job of adopt) {
     context.settle(job)
     // One at a time would make a start with a thousand jobs slow; the runtime orders its own work.

@@ -1,15 +1,20 @@
 import { system } from '../../src/audit.ts'
 import type { JobRecord } from '../../src/domain/job-state.ts'
 import { toJob } from '../../src/domain/job-view.ts'
-import { explain } from '../../src/domain/placement/index.ts'
-import type { Job, JobState } from '../../src/schemas/job.ts'
+import type { Page } from '../../src/contracts/storage.ts'
+import type { WaitingJob } from '../../src/domain/queue/waiting.ts'
+import type { QueueItem, Wait } from '../../src/schemas/queue.ts'
+import { createExplain } from './explain.ts'
+import { newId } from '../../src/ids.ts'
+import type { Job, JobSpec, JobState } from '../../src/schemas/job.ts'
+import type { Placement } from '../../src/schemas/placement.ts'
 import type { Principal } from '../../src/schemas/token.ts'
 import { createAccept } from './accept.ts'
-import { createContext, type SchedulerOptions } from './context.ts'
+import { createContext, maySee, type SchedulerOptions } from './context.ts'
 import { createControl, removeFinished, summaryOf } from './control.ts'
 import { createDispatch } from './dispatch.ts'
 import { openBodyKey } from './idempotency.ts'
-import { localNode } from './placing.ts'
+import { toQueueEntry } from './placing.ts'
 import { createProgress } from './progress.ts'
 import { recover } from './recover.ts'
 
@@ -26,12 +31,14 @@ const tellWaitingAtOnce = 50
  */
 export async function createScheduler(options: SchedulerOptions) {
   const context = createContext(options)
-  const { storage, clock, queue, runtimes, log, node } = context
-  const dispatch = createDispatch(context)
+  const { storage, clock, queue, runtimes, log } = context
   const { report, endAttempt } = createProgress(context)
+  const dispatch = createDispatch(context, endAttempt)
+  const explain = createExplain(context)
   const accept = createAccept(context, await openBodyKey(storage))
   const control = createControl(context, endAttempt)
   const timers: { cancel(): void }[] = []
+  let forgetPolicies = (): void => {}
 
   function every(ms: number, name: string, work: () => Promise<void>): void {
     const slot = timers.push({ cancel: () => {} }) - 1
@@ -65,61 +72,69 @@ export async function createScheduler(options: SchedulerOptions) {
     await storage.write((tx) => tx.idempotency.prune(clock.now() - options.idempotencyKeptMs))
   }
 
-  /** Why a waiting job waits, from what is known now. */
-  function whyWaiting(job: JobRecord): { reason: string; message: string } | null {
-    const entry = queue.get(job.id)
-    if (entry === undefined) return null
-    if (entry.waitingFor.size > 0) {
-      const [first] = entry.waitingFor
-      return {
-        reason: 'dependencies',
-        message: `Waits for ${entry.waitingFor.size === 1 ? `job ${first}` : `${entry.waitingFor.size} jobs`} to succeed`
-      }
-    }
-    if (entry.notBefore !== null && entry.notBefore > clock.now()) {
-      return {
-        reason: job.reason ?? 'backoff',
-        message: `${job.message ?? 'It is tried again'} (next try at ${new Date(entry.notBefore).toISOString()})`
-      }
-    }
-    if (context.paused !== null) return { reason: 'paused', message: context.paused }
-    const placement = explain(entry, [localNode(context)], { seed: 0 })
-    const reasons = placement.filtered[0]?.reasons ?? []
-    if (reasons.length === 0) {
-      const before = queue.position(job.id) ?? 0
-      return before === 0
-        ? null
-        : { reason: 'queue', message: `${before} job${before === 1 ? ' stands' : 's stand'} before it` }
-    }
-    return {
-      reason: reasons[0]!.code,
-      message: `${node.name}: ${reasons.map((reason) => reason.message).join('; ')}`
-    }
-  }
-
   /** Writes the reason of jobs that wait into their log, so that a reader of the stream learns it too. */
   async function tellWaiting(): Promise<void> {
     const now = clock.now()
     let told = 0
-    for (const entry of queue.ready(now)) {
-      if (++told > tellWaitingAtOnce) break
-      if (now - entry.createdAt < tellWaitingAfterMs) continue
+    const first: WaitingJob[] = []
+    for (const entry of explain.order()) {
+      if (queue.isAside(entry) || ++told > tellWaitingAtOnce) break
+      if (now - entry.createdAt >= tellWaitingAfterMs) first.push(entry)
+    }
+    for (const entry of first) {
       const job = await storage.jobs.find(entry.id)
       const why = job === null || job.state !== 'queued' ? null : whyWaiting(job)
       if (why === null || job!.reason === why.reason) continue
-      const changed = await context.change(entry.id, { type: 'wait', ...why, placement: null })
-      if (changed?.outcome.ok) context.observe.waits(why.reason)
+      const { reason, message } = why
+      const changed = await context.change(entry.id, { type: 'wait', reason, message, placement: null })
+      if (changed?.outcome.ok) context.observe.waits(reason)
     }
+  }
+
+  function whyWaiting(job: JobRecord): Wait | null {
+    const entry = queue.get(job.id)
+    return entry === undefined ? null : explain.why(entry, job)
   }
 
   const shown = (record: JobRecord): Job => {
     const job = toJob(record)
     const why = record.state === 'queued' ? whyWaiting(record) : null
-    return why === null ? job : { ...job, ...why }
+    return why === null ? job : { ...job, reason: why.reason, message: why.message }
+  }
+
+  function toQueueItem(entry: WaitingJob, position: number, job: JobRecord): QueueItem {
+    const why = explain.why(entry, job)
+    return {
+      position,
+      jobId: entry.id,
+      name: job.name,
+      tenant: entry.tenant,
+      priority: entry.priority,
+      effectivePriority: explain.effectivePriority(entry),
+      share: explain.shareOf(entry.tenant),
+      createdAt: new Date(entry.createdAt).toISOString(),
+      reason: why?.reason ?? null,
+      message: why?.message ?? null,
+      needs: why?.needs ?? [],
+      startsBy: why?.startsBy ?? null,
+      waitingFor: [...entry.waitingFor],
+      notBefore: entry.notBefore === null ? null : new Date(entry.notBefore).toISOString()
+    }
   }
 
   return {
     ...accept,
+    /** Where the job would go now and why, and why it would wait; stores nothing. Throws `invalid`, `policy-denied`. */
+    async plan(spec: JobSpec, principal: Principal): Promise<Placement> {
+      const placement = await accept.plan(spec, principal)
+      const { tenant, tokenId: submittedBy } = principal
+      const states = await storage.jobs.states(tenant, spec.dependsOn ?? [])
+      const unfinished = [...states.keys()].filter((id) => states.get(id) !== 'succeeded')
+      const now = clock.now()
+      const job = { id: newId(now), tenant, submittedBy, spec, createdAt: now, notBefore: null, attempts: [] }
+      return { ...placement, queue: explain.whyIfAdded(toQueueEntry(job, unfinished)) }
+    },
+
     cancel: control.cancel,
     evict: control.evict,
     purge: control.purge,
@@ -149,32 +164,28 @@ export async function createScheduler(options: SchedulerOptions) {
       return { items: page.items.map(shown), cursor: page.cursor }
     },
 
-    /** The queue in order, for people. */
-    queue(principal: Principal, limit: number) {
-      const items: {
-        position: number
-        jobId: string
-        priority: number
-        tenant: string
-        waitingFor: string[]
-        notBefore: string | null
-      }[] = []
+    /** Waiting jobs in the order of their turns, from a position on; tenants see their own. */
+    async queue(principal: Principal, limit: number, from: number): Promise<Page<QueueItem>> {
+      const found: { entry: WaitingJob; position: number }[] = []
       let position = 0
-      for (const entry of queue.all()) {
-        if (entry.tenant === principal.tenant || principal.scopes.has('admin')) {
-          items.push({
-            position,
-            jobId: entry.id,
-            priority: entry.priority,
-            tenant: entry.tenant,
-            waitingFor: [...entry.waitingFor],
-            notBefore: entry.notBefore === null ? null : new Date(entry.notBefore).toISOString()
-          })
+      let cursor: string | null = null
+      for (const entry of explain.order()) {
+        if (position >= from && maySee(principal, entry)) {
+          if (found.length === limit) {
+            cursor = String(position)
+            break
+          }
+          found.push({ entry, position })
         }
         position++
-        if (items.length >= limit) break
       }
-      return items
+      const items: QueueItem[] = []
+      for (const { entry, position } of found) {
+        const job = await storage.jobs.find(entry.id)
+        // It may have started while we read.
+        if (job !== null && queue.get(entry.id) === entry) items.push(toQueueItem(entry, position, job))
+      }
+      return { items, cursor }
     },
 
     status() {
@@ -195,6 +206,11 @@ export async function createScheduler(options: SchedulerOptions) {
       if (found.queued + found.adopted > 0) log.info(found, 'took up the jobs of the last run')
       every(sweepMs, 'the removal of old jobs', sweep)
       every(tellWaitingAfterMs, 'telling why jobs wait', tellWaiting)
+      forgetPolicies = context.policies.onChange(() => {
+        // Weights and quotas decide what the last look found.
+        context.reservation = null
+        context.wake()
+      })
       context.wake()
     },
 
@@ -202,6 +218,7 @@ export async function createScheduler(options: SchedulerOptions) {
     stop(): void {
       context.stopped = true
       dispatch.stop()
+      forgetPolicies()
       for (const timer of timers) timer.cancel()
       for (const held of context.live.values()) held.deadline?.cancel()
     },

@@ -224,7 +224,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Waiting jobs, in the order in which they are tried */
+        /**
+         * Waiting jobs, in the order in which they are tried
+         * @description Fair share between tenants, effective priority within them. Those that cannot be tried yet stand last. The queue moves while it is read: a job may be missed or met twice from one page to the next.
+         */
         get: operations["listQueue"];
         put?: never;
         post?: never;
@@ -658,6 +661,52 @@ export interface components {
             lastSeq: number;
             tenant: string;
         };
+        QueueNeed: {
+            /**
+             * @description Cores, bytes, GPUs and attempts of the node; what a quota allows; jobs that must end first; seconds; a change of the node.
+             * @enum {string}
+             */
+            what: "cpu" | "memory" | "gpu" | "slots" | "quota" | "jobs" | "time" | "node";
+            needed: number;
+            /** @description What there is of it now. */
+            available: number;
+            /** @description The same in words, with the units. */
+            message: string;
+        };
+        /** @description Why a job waits. */
+        Wait: {
+            position: number | null;
+            /** @description dependencies, a backoff’s cause, paused, draining, quota, preempting, reserved, queue, or what it lacks: insufficient-cpu, insufficient-memory, insufficient-gpu, no-slot, … */
+            reason: string;
+            message: string;
+            /** @description What would let it start. */
+            needs: components["schemas"]["QueueNeed"][];
+            startsBy: string | null;
+        };
+        /** @description A waiting job. */
+        QueueItem: {
+            /** @description How many jobs have their turn before it. */
+            position: number;
+            jobId: string;
+            name: string | null;
+            tenant: string;
+            /** @description As submitted. */
+            priority: number;
+            /** @description The priority and what waiting has added to it; decides within the tenant. */
+            effectivePriority: number;
+            /** @description What its tenant holds now: the largest part of any resource of the node, divided by its weight. The tenant with the least goes first. */
+            share: number;
+            /** Format: date-time */
+            createdAt: string;
+            reason: string | null;
+            message: string | null;
+            /** @description What would let it start. */
+            needs: components["schemas"]["QueueNeed"][];
+            startsBy: string | null;
+            /** @description Jobs that must succeed first. */
+            waitingFor: string[];
+            notBefore: string | null;
+        };
         Placement: {
             choice: string | null;
             /** @description Nodes that can take the job now, best first. */
@@ -682,6 +731,8 @@ export interface components {
                     permanent: boolean;
                 }[];
             }[];
+            /** @description Of a dry run: why the job would wait; null where it would start at once. */
+            queue?: components["schemas"]["Wait"] | null;
         };
         StatusFrame: {
             /** @enum {string} */
@@ -1983,6 +2034,8 @@ export interface operations {
             query?: {
                 /** @description Most items in the answer. */
                 limit?: number;
+                /** @description As the page before gave it. */
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -1997,15 +2050,8 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
-                        items: {
-                            position: number;
-                            jobId: string;
-                            priority: number;
-                            tenant: string;
-                            waitingFor: string[];
-                            notBefore: string | null;
-                        }[];
-                        cursor: null;
+                        items: components["schemas"]["QueueItem"][];
+                        cursor: string | null;
                     };
                 };
             };

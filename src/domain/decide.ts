@@ -6,6 +6,7 @@ import {
   next,
   refuse,
   status,
+  timeoutGraceSeconds,
   timeoutSeconds,
   withAttempt,
   type AttemptRecord,
@@ -71,6 +72,18 @@ export function decide(job: JobRecord, input: JobInput, now: number, random: num
         { kind: 'evict', reason: input.reason, requeue: input.requeue, graceSeconds: input.graceSeconds },
         now
       )
+    case 'preempt':
+      return ask(
+        job,
+        {
+          kind: 'preempt',
+          reason: `Preempted for job ${input.preemptedFor}`,
+          requeue: true,
+          graceSeconds: input.graceSeconds,
+          preemptedFor: input.preemptedFor
+        },
+        now
+      )
     case 'time-out':
       if (attempt === null) return refuse('refused', 'No attempt is running')
       return ask(
@@ -79,7 +92,7 @@ export function decide(job: JobRecord, input: JobInput, now: number, random: num
           kind: 'timeout',
           reason: `It ran longer than ${timeoutSeconds(job.spec)} s`,
           requeue: false,
-          graceSeconds: 5
+          graceSeconds: timeoutGraceSeconds
         },
         now
       )
@@ -150,9 +163,14 @@ function wait(job: JobRecord, input: Extract<JobInput, { type: 'wait' }>, now: n
   }
 }
 
-const endingReason = { cancel: 'cancelling', evict: 'evicting', timeout: 'timing-out' } as const
+const endingReason = {
+  cancel: 'cancelling',
+  evict: 'evicting',
+  timeout: 'timing-out',
+  preempt: 'preempting'
+} as const
 
-/** Later wishes do not weaken earlier ones: a cancel stays a cancel, and replaces an eviction or a time-out. */
+/** Later wishes do not weaken earlier ones: a cancel stays a cancel, and replaces every other. */
 function ask(job: JobRecord, intent: Intent, now: number): Outcome {
   if (job.intent !== null && (intent.kind !== 'cancel' || job.intent.kind === 'cancel')) {
     return refuse('no-change', `It is being ended already (${job.intent.kind})`)

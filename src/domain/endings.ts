@@ -61,7 +61,7 @@ export function exited(
       frames: [{ type: 'result', time: iso(input.at), state: 'succeeded', exitCode: input.exitCode, output }]
     }
   }
-  if (intent?.kind === 'evict') return evicted(job, ended, intent, now)
+  if (intent !== null && isEviction(intent)) return evicted(job, ended, intent, now)
   if (intent?.kind === 'timeout' || input.cause === 'deadline') {
     return fail(
       job,
@@ -101,8 +101,17 @@ export function exited(
   return fail(job, { ...ended, state: 'failed', reason: code }, 'failure', code, message, now, random)
 }
 
+/** Ended from outside, which does not count against maxAttempts. */
+const isEviction = ({ kind }: Intent): boolean => kind === 'evict' || kind === 'preempt'
+
 function evicted(job: JobRecord, ended: EndedAttempt, intent: Intent, now: number): Outcome {
-  const gone = withAttempt(job, { ...ended, state: 'evicted', reason: 'evicted' })
+  const reason = intent.kind === 'preempt' ? 'preempted' : 'evicted'
+  const gone = withAttempt(job, {
+    ...ended,
+    state: 'evicted',
+    reason,
+    preemptedBy: intent.preemptedFor ?? null
+  })
   if (!intent.requeue) {
     return end(gone, 'cancelled', {
       event: 'cancelled',
@@ -112,7 +121,7 @@ function evicted(job: JobRecord, ended: EndedAttempt, intent: Intent, now: numbe
       now
     })
   }
-  return requeue(gone, 'evicted', 'evicted', intent.reason, null, now)
+  return requeue(gone, 'evicted', reason, intent.reason, null, now)
 }
 
 /** The end that a cancel asked for, whatever the attempt itself came to. */
@@ -134,7 +143,7 @@ export function startFailed(
   if (job.intent?.kind === 'cancel') {
     return cancelled(withAttempt(job, { ...ended, state: 'cancelled' }), job.intent, null, now)
   }
-  if (job.intent?.kind === 'evict') return evicted(job, ended, job.intent, now)
+  if (job.intent !== null && isEviction(job.intent)) return evicted(job, ended, job.intent, now)
   // The runtime said once that it runs, so it counts, whatever is said now.
   if (input.retriable && attempt.startedAt !== null)
     return fail(job, ended, 'failure', input.code, input.message, now, random)
@@ -159,7 +168,7 @@ export function lost(
     return cancelled(withAttempt(job, ended), job.intent, null, now)
   }
   if (input.final !== true) {
-    if (job.intent?.kind === 'evict') return evicted(job, ended, job.intent, now)
+    if (job.intent !== null && isEviction(job.intent)) return evicted(job, ended, job.intent, now)
     if (onNodeLoss(job.spec) === 'restart')
       return fail(job, ended, 'node-lost', input.code, input.message, now, random)
   }

@@ -49,11 +49,13 @@ export interface AttemptRecord {
 
 /** An end that was asked for and waits for the runtime's word. */
 export interface Intent {
-  kind: 'cancel' | 'evict' | 'timeout'
+  kind: 'cancel' | 'evict' | 'timeout' | 'preempt'
   reason: string
   /** Of an eviction: back into the queue, or cancelled. */
   requeue: boolean
   graceSeconds: number
+  /** Of a preemption: the job that it makes room for. */
+  preemptedFor?: string
 }
 
 export type EndedAttempt = AttemptRecord & { finishedAt: number }
@@ -63,6 +65,8 @@ export type JobInput =
   | { type: 'place'; node: string; runtime: string; gpus: number[]; placement: Placement | null }
   | { type: 'cancel'; reason: string; graceSeconds: number }
   | { type: 'evict'; reason: string; requeue: boolean; graceSeconds: number }
+  /** `attempt`: the one that was chosen; a later one is spared. */
+  | { type: 'preempt'; attempt: number; preemptedFor: string; graceSeconds: number }
   | { type: 'time-out' }
   | { type: 'dependency-failed'; dependency: string; state: JobState }
   | { type: 'wait'; reason: string; message: string; placement: Placement | null }
@@ -195,12 +199,18 @@ export function countedAttempts(job: JobRecord): number {
   return job.attempts.filter((attempt) => attempt.state !== 'evicted' && !neverStarted(attempt)).length
 }
 
+export const preemptions = (job: JobRecord): number =>
+  job.attempts.filter((attempt) => attempt.preemptedBy !== null).length
+
 export const neverStarted = (attempt: AttemptRecord): boolean =>
   attempt.state === 'failed' && attempt.startedAt === null
 
 /** What the spec says of a lost node, with its default (design §2). */
 export const onNodeLoss = (spec: JobSpec): 'wait' | 'restart' | 'fail' =>
   spec.onNodeLoss ?? ((spec.retry?.maxAttempts ?? 1) > 1 ? 'restart' : 'wait')
+
+/** From a time-out to the kill. */
+export const timeoutGraceSeconds = 5
 
 export const timeoutSeconds = (spec: JobSpec): number => spec.timeoutSeconds ?? 3600
 

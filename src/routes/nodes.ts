@@ -8,7 +8,8 @@ import { RoostError } from '../errors.ts'
 import { problems } from '../problem.ts'
 import { list } from '../schemas/list.ts'
 import { NodeStatus } from '../schemas/node.ts'
-import { nullable, ref } from '../schemas/ref.ts'
+import { QueueItem } from '../schemas/queue.ts'
+import { ref } from '../schemas/ref.ts'
 import { limit } from '../schemas/list.ts'
 import { requesterOf } from './requester.ts'
 
@@ -19,16 +20,8 @@ const NodeParams = Type.Object(
   { additionalProperties: false }
 )
 
-const QueueItem = Type.Object(
-  {
-    position: Type.Integer(),
-    jobId: Type.String(),
-    priority: Type.Integer(),
-    tenant: Type.String(),
-    waitingFor: Type.Array(Type.String()),
-    notBefore: nullable(Type.String())
-  },
-  { additionalProperties: false }
+const queueCursor = Type.Optional(
+  Type.String({ pattern: '^[0-9]{1,9}$', description: 'As the page before gave it.' })
 )
 
 export const nodeRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -119,18 +112,17 @@ export const nodeRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listQueue',
         tags: ['nodes'],
         summary: 'Waiting jobs, in the order in which they are tried',
-        querystring: Type.Object({ limit }, { additionalProperties: false }),
-        response: {
-          200: Type.Object(
-            { items: Type.Array(QueueItem), cursor: Type.Null() },
-            { additionalProperties: false, description: 'The queue, first to be tried first.' }
-          )
-        }
+        description:
+          'Fair share between tenants, effective priority within them. Those that cannot be tried yet stand last. The queue moves while it is read: a job may be missed or met twice from one page to the next.',
+        querystring: Type.Object({ limit, cursor: queueCursor }, { additionalProperties: false }),
+        response: { 200: list(QueueItem, 'The queue, first to be tried first.') }
       }
     },
-    async (request) => ({
-      items: app.scheduler.queue(requesterOf(request).principal, request.query.limit ?? 100),
-      cursor: null
-    })
+    async (request) =>
+      await app.scheduler.queue(
+        requesterOf(request).principal,
+        request.query.limit ?? 100,
+        Number(request.query.cursor ?? 0)
+      )
   )
 }

@@ -6,6 +6,7 @@ import * as node from './node.ts'
 import { Placement } from './placement.ts'
 import * as policy from './policy.ts'
 import { Problem } from './problem.ts'
+import { QueueItem, QueueNeed, Wait } from './queue.ts'
 import * as token from './token.ts'
 
 /** Every schema with a name of its own: the components of the OpenAPI document. */
@@ -27,6 +28,9 @@ export const sharedSchemas: TSchema[] = [
   job.Attempt,
   job.JobResult,
   job.Job,
+  QueueNeed,
+  Wait,
+  QueueItem,
   Placement,
   frame.StatusFrame,
   frame.LogFrame,

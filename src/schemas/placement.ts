@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { nullable } from './ref.ts'
+import { Wait } from './queue.ts'
+import { nullable, ref } from './ref.ts'
 
 export const Placement = Type.Object(
   {
@@ -43,6 +44,11 @@ export const Placement = Type.Object(
         { additionalProperties: false }
       ),
       { description: 'Nodes left out, each with every reason.' }
+    ),
+    queue: Type.Optional(
+      nullable(ref(Wait), {
+        description: 'Of a dry run: why the job would wait; null where it would start at once.'
+      })
     )
   },
   { $id: 'Placement', additionalProperties: false }

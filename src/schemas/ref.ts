@@ -18,4 +18,5 @@ export const map = <T extends TSchema>(names: string, value: T, options: object 
   })
 
 /** `T` or null. */
-export const nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+export const nullable = <T extends TSchema>(schema: T, options: object = {}) =>
+  Type.Union([schema, Type.Null()], options)

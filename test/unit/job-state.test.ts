@@ -46,6 +46,12 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
     .map((fields): Step => () => ({ type: 'wait', placement: null, ...fields })),
   fc.constant<Step>(() => ({ type: 'cancel', reason: 'asked', graceSeconds: 1 })),
   fc.boolean().map((requeue): Step => () => ({ type: 'evict', reason: 'room', requeue, graceSeconds: 1 })),
+  offset.map((offset): Step => (job) => ({
+    type: 'preempt',
+    attempt: attemptOf(job, offset),
+    preemptedFor: 'other',
+    graceSeconds: 1
+  })),
   fc.constant<Step>(() => ({ type: 'time-out' })),
   fc.constantFrom<JobState>('failed', 'cancelled').map((state): Step => () => ({
     type: 'dependency-failed',
@@ -273,6 +279,7 @@ function walkEverything(): { before: JobRecord; input: JobInput; outcome: Return
       { type: 'cancel', reason: 'asked', graceSeconds: 1 },
       { type: 'evict', reason: 'room', requeue: true, graceSeconds: 1 },
       { type: 'evict', reason: 'room', requeue: false, graceSeconds: 1 },
+      { type: 'preempt', attempt, preemptedFor: 'other', graceSeconds: 1 },
       { type: 'time-out' },
       { type: 'dependency-failed', dependency: 'd', state: 'failed' },
       { type: 'started', attempt, at: 1, pod: null },
@@ -295,7 +302,10 @@ function walkEverything(): { before: JobRecord; input: JobInput; outcome: Return
   const steps: { before: JobRecord; input: JobInput; outcome: ReturnType<typeof decide> }[] = []
   const met = new Set<string>()
   for (const retry of [{}, { maxAttempts: 2 }]) {
-    for (const left = [createJob('j', 'default', spec({ retry }), 0).job]; left.length > 0;) {
+    for (
+      const left = [createJob('0123456789abcdefghjkmnpqrs', 'default', spec({ retry }), 0).job];
+      left.length > 0;
+    ) {
       const before = left.pop()!
       for (const input of inputs(before)) {
         const outcome = decide(before, input, 1, 0.5)

@@ -12,7 +12,7 @@ export const plan = defineCommand({
   positionals: [0, Infinity],
   endsAtPositional: true,
   completes: 'files',
-  notes: ['Nothing is stored. The exit code is 0 where a node can take the job now, else 1.'],
+  notes: ['Nothing is stored. The exit code is 0 where the job would start now, else 1.'],
   examples: ['roost plan --gpu 1 --memory 8Gi -- python train.py'],
   async run(context, values, command) {
     const session = await context.session()
@@ -25,14 +25,14 @@ export const plan = defineCommand({
     const placement = await explain(session, spec)
     if (context.json) await context.printJson(placement)
     else await printPlacement(context, placement)
-    return placement.choice === null ? exits.failed : exits.ok
+    return placement.choice === null || placement.queue != null ? exits.failed : exits.ok
   }
 })
 
 /** The candidates with the parts of their scores, best first, then the nodes left out with every reason. */
 export async function printPlacement(
   context: Context,
-  { choice, candidates, filtered }: Schemas['Placement']
+  { choice, candidates, filtered, queue }: Schemas['Placement']
 ): Promise<void> {
   const { paint } = context
   if (candidates.length > 0) {
@@ -59,4 +59,6 @@ export async function printPlacement(
     if (candidates.length > 0) await context.print('\n')
     await context.printTable(['  LEFT OUT', 'REASON', 'WHEN', 'WHY'], rows)
   }
+  if (queue == null) return
+  await context.print(`\nIt would wait (${queue.reason}): ${plain(queue.message)}\n`)
 }

@@ -1,5 +1,5 @@
 import { defineCommand } from '../command.ts'
-import { ago } from '../output.ts'
+import { ago, number, plain } from '../output.ts'
 import { answer } from '../session.ts'
 import { parseInteger } from '../units.ts'
 
@@ -7,7 +7,9 @@ export const queue = defineCommand({
   usage: '[FLAGS]',
   flags: { limit: { type: 'string', value: 'N', help: 'at most so many (default 100, at most 1000)' } },
   positionals: [0, 0],
-  notes: ['The order in which waiting jobs are tried. Why one waits: roost get ID'],
+  notes: [
+    'The order in which waiting jobs are tried: the tenant with the smallest share first, then by priority, to which waiting adds.'
+  ],
   examples: ['roost queue --limit 10'],
   async run(context, values) {
     const client = await context.client()
@@ -15,17 +17,18 @@ export const queue = defineCommand({
     const list = await answer(client.GET('/v1/queue', { params: { query: { limit } } }))
     if (context.json) return await context.printJson(list)
     const now = Date.now()
-    const rows = list.items.map(({ position, jobId, priority, tenant, waitingFor, notBefore }) => [
-      String(position),
-      jobId,
-      String(priority),
-      tenant,
-      waitingFor.length > 0
-        ? `job ${waitingFor[0]}${waitingFor.length > 1 ? ` and ${waitingFor.length - 1} more` : ''}`
-        : notBefore === null
-          ? 'room'
-          : `its next try ${ago(notBefore, now)}`
+    const rows = list.items.map((item) => [
+      String(item.position),
+      item.jobId,
+      item.tenant,
+      number(item.effectivePriority),
+      number(item.share),
+      item.startsBy === null ? '-' : ago(item.startsBy, now),
+      item.message === null ? 'about to start' : `${item.reason}: ${plain(item.message)}`
     ])
-    await context.printTable(['POSITION', 'JOB', 'PRIORITY', 'TENANT', 'WAITS FOR'], rows)
+    await context.printTable(
+      ['POSITION', 'JOB', 'TENANT', 'PRIORITY', 'SHARE', 'STARTS BY', 'WHY IT WAITS'],
+      rows
+    )
   }
 })

@@ -1,0 +1,281 @@
+import type { Rules } from '../policy.ts'
+import { atLeastNothing, fits, minus, nothing, plus, type AmountName, type Amounts } from './amounts.ts'
+import { afterStart, earliestFit, leavesRoom, type Reservation, type RoomEnd } from './backfill.ts'
+import { dominantShare, fairShares } from './fair-share.ts'
+import { createHeap } from './heap.ts'
+import { compareTenants, type RankedTenant } from './order.ts'
+import { chooseVictims, nextPreemptible, type PreemptionRules } from './preemption.ts'
+import { isWithinBound, overQuota } from './quota.ts'
+import type { RunningJob, Running } from './running.ts'
+import type { Line, Shape, Tenant, Waiting, WaitingJob } from './waiting.ts'
+
+/** So many lines are looked at in one pass, so that no queue, however odd, holds up everything else for long. */
+const looksPerPass = 5_000
+/** So many tenants are asked in one pass whether their first job may preempt others. */
+const preemptorsPerPass = 8
+
+export interface PassInput {
+  waiting: Waiting
+  running: Running
+  /** Rules of one token; of the tenant as such for the token ''. */
+  rulesFor(tenant: string, token: string): Rules
+  total: Amounts
+  free: Amounts
+  now: number
+  /** Whether this node could take the job once it is empty; one that it never could holds nobody up. */
+  suits(job: WaitingJob): boolean
+  /** Books the room: takes the job out of `waiting` and puts it into `running`. False where there is none after all. */
+  start(job: WaitingJob): boolean
+}
+
+export interface PassOutcome {
+  /** The promise to the first job that lacks room; null where every job that suits has started. */
+  reservation: Reservation | null
+  /** Attempts to end, and the job that they make room for. */
+  preempt: { job: WaitingJob; victims: RunningJob[] } | null
+  /** Look again at this time: an attempt may be preempted from then on. Null where none is waited for. */
+  lookAgainAt: number | null
+}
+
+interface Ranked extends RankedTenant {
+  tenant: Tenant
+}
+
+/**
+ * One look at the queue: starts what is to start now, in the order of fair share between tenants and of effective
+ * priority within them. The first job that lacks room gets a reservation; those behind it start only where that
+ * leaves it its room. Costs what starts and the number of shapes and tenants, not the number of jobs.
+ */
+export function pass(input: PassInput): PassOutcome {
+  const { waiting, running, now } = input
+  waiting.release(now)
+  if (!waiting.hasReady) return { reservation: null, preempt: null, lookAgainAt: null }
+  const pins = startPinned(input)
+  let free = pins.free
+  let reservation: Reservation | null = null
+  /** Shapes of which nothing more starts in this pass: room only shrinks. */
+  const shut = new Set<Shape>()
+  const lacksRoom = new Set<Shape>()
+  const suited = new Set<Shape>()
+  const turns = createQuotaTurns(input)
+  const compare = compareTenants(now, waiting.msPerPoint)
+  const rank = (tenant: Tenant): Ranked => ({
+    tenant,
+    name: tenant.name,
+    share: weightedShare(input, tenant.name),
+    unservedSince: tenant.unservedSince
+  })
+  const ranked = [...waiting.tenants().values()].map(rank)
+  const heap = createHeap([...ranked], compare)
+
+  for (let looks = 0; looks < looksPerPass && shut.size < waiting.shapes().size; looks++) {
+    const top = heap.top()
+    if (top === undefined) break
+    const line = firstOpen(top.tenant, shut, turns.shut)
+    if (line === null) {
+      heap.removeTop()
+      continue
+    }
+    const job = line.jobs.first()!
+    if (!turns.mayStart(line, job)) continue
+    if (!suited.has(line.shape) && !input.suits(job)) {
+      shut.add(line.shape)
+      continue
+    }
+    suited.add(line.shape)
+    if (!fits(job.needs, free)) {
+      lacksRoom.add(line.shape)
+      shut.add(line.shape)
+      reservation ??= reserve(job, free, pins.ends(), now)
+      continue
+    }
+    const overtaker = { needs: job.needs, endsBy: now + job.longestMs }
+    if ((reservation !== null && !leavesRoom(overtaker, reservation)) || !input.start(job)) {
+      shut.add(line.shape)
+      continue
+    }
+    free = minus(free, job.needs)
+    if (reservation !== null) reservation = afterStart(overtaker, reservation)
+    top.tenant.unservedSince = top.unservedSince = now
+    top.share = weightedShare(input, top.name)
+    heap.sinkTop()
+  }
+
+  if (running.preemptible === 0 || lacksRoom.size === 0)
+    return { reservation, preempt: null, lookAgainAt: null }
+  const preempt = findPreemption(input, {
+    free,
+    ends: pins.ends(),
+    reservation,
+    heads: ranked
+      .sort(compare)
+      .flatMap(({ tenant }) => firstLacking(tenant, lacksRoom, turns.shut) ?? [])
+      .slice(0, preemptorsPerPass)
+  })
+  const lookAgainAt = preempt === null ? nextPreemptible(running.all(), input) : null
+  return { reservation, preempt, lookAgainAt }
+}
+
+const weightedShare = ({ running, total, rulesFor }: PassInput, tenant: string): number =>
+  dominantShare(running.heldByTenant(tenant), total) / rulesFor(tenant, '').weight
+
+function firstOpen(tenant: Tenant, shut: ReadonlySet<Shape>, shutLines: ReadonlySet<Line>): Line | null {
+  for (const line of tenant.heads) if (!shut.has(line.shape) && !shutLines.has(line)) return line
+  return null
+}
+
+/** The job of the tenant that comes first and lacks nothing but room. */
+function firstLacking(
+  tenant: Tenant,
+  lacksRoom: ReadonlySet<Shape>,
+  shutLines: ReadonlySet<Line>
+): WaitingJob | null {
+  for (const line of tenant.heads)
+    if (lacksRoom.has(line.shape) && !shutLines.has(line)) return line.jobs.first()!
+  return null
+}
+
+function reserve(job: WaitingJob, free: Amounts, ends: readonly RoomEnd[], now: number): Reservation | null {
+  const fit = earliestFit(job.needs, free, ends, now)
+  return fit === null ? null : { jobId: job.id, tenant: job.tenant, ...fit }
+}
+
+/**
+ * Starts jobs that others were ended for; what is still to come for the rest of them is nobody else's. Returns what is
+ * free for the others, and the ends of what runs as they matter to them.
+ */
+function startPinned(input: PassInput): { free: Amounts; ends: () => RoomEnd[] } {
+  const { waiting, running } = input
+  let free = input.free
+  let held = nothing
+  const claims: RoomEnd[] = []
+  const claimed = new Set<string>()
+  for (const job of waiting.pinned().values()) {
+    const rules = input.rulesFor(job.tenant, job.token)
+    if (
+      overQuota(rules.quotas, heldBy(input, job), job.needs) === null &&
+      fits(job.needs, free) &&
+      input.start(job)
+    ) {
+      free = minus(free, job.needs)
+      continue
+    }
+    const victims = [...running.all()].filter(({ preemptedFor }) => preemptedFor === job.id)
+    // All of them have ended and it still does not fit: it takes its turn like everybody.
+    if (victims.length === 0) {
+      waiting.unpin(job.id)
+      continue
+    }
+    const coming = victims.reduce((sum, victim) => plus(sum, victim.needs), nothing)
+    const gone = Math.max(...victims.map(({ endsBy }) => endsBy))
+    held = plus(held, atLeastNothing(minus(job.needs, coming)))
+    claims.push(
+      { at: gone, needs: atLeastNothing(minus(coming, job.needs)) },
+      { at: gone + job.longestMs, needs: job.needs }
+    )
+    for (const { id } of victims) claimed.add(id)
+  }
+  return {
+    free: minus(free, held),
+    ends: () => [
+      ...claims,
+      ...[...running.all()]
+        .filter(({ id }) => !claimed.has(id))
+        .map(({ endsBy, needs }) => ({ at: endsBy, needs }))
+    ]
+  }
+}
+
+const heldBy = ({ running }: PassInput, { tenant, token }: { tenant: string; token: string }) => ({
+  tenant: running.heldByTenant(tenant),
+  token: running.heldByToken(tenant, token)
+})
+
+/**
+ * Quotas: a job over one waits and holds up nobody but those behind it under the same quota that want some of what it
+ * waits for; else small jobs of its own tenant would keep it out for ever.
+ */
+function createQuotaTurns(input: PassInput) {
+  const shut = new Set<Line>()
+  const awaited = new Map<string, Set<AmountName>>()
+  const isAwaited = (scope: string, needs: Amounts) =>
+    [...(awaited.get(scope) ?? [])].some((amount) => needs[amount] > 0)
+  return {
+    shut: shut as ReadonlySet<Line>,
+    mayStart(line: Line, job: WaitingJob): boolean {
+      const { quotas } = input.rulesFor(job.tenant, job.token)
+      if (quotas.length === 0) return true
+      const scopes = { tenant: job.tenant, token: `${job.tenant} ${job.token}` }
+      const over = overQuota(quotas, heldBy(input, job), job.needs)
+      if (over === null && !isAwaited(scopes.tenant, job.needs) && !isAwaited(scopes.token, job.needs))
+        return true
+      shut.add(line)
+      if (over !== null && isWithinBound(over)) {
+        const scope = scopes[over.per]
+        awaited.set(scope, (awaited.get(scope) ?? new Set()).add(over.amount))
+      }
+      return false
+    }
+  }
+}
+
+/** The first of `heads` for which ending others makes room without delaying the reserved job. */
+function findPreemption(
+  input: PassInput,
+  {
+    free,
+    ends,
+    reservation,
+    heads
+  }: { free: Amounts; ends: RoomEnd[]; reservation: Reservation | null; heads: WaitingJob[] }
+): PassOutcome['preempt'] {
+  const { waiting, running, now, rulesFor, total } = input
+  let soon = free
+  for (const job of running.all())
+    if (job.isEnding && !(job.preemptedFor !== null && waiting.pinned().has(job.preemptedFor)))
+      soon = plus(soon, job.needs)
+  const shares = fairShares(
+    new Map(
+      [...waiting.tenants().keys(), ...running.tenants()].map((tenant) => [
+        tenant,
+        rulesFor(tenant, '').weight
+      ])
+    )
+  )
+  const rules: PreemptionRules = {
+    now,
+    rulesFor,
+    weight: (tenant) => rulesFor(tenant, '').weight,
+    fairShare: (tenant) => shares.get(tenant) ?? 0,
+    heldByTenant: running.heldByTenant,
+    total
+  }
+  for (const job of heads) {
+    const victims = chooseVictims(job, running.all(), soon, rules)
+    if (victims === null) continue
+    if (reservation !== null && reservation.jobId !== job.id) {
+      const reserved = waiting.get(reservation.jobId)!
+      const room = victims.reduce((sum, victim) => plus(sum, victim.needs), minus(free, job.needs))
+      const later = withoutThose(ends, victims)
+      const fit = earliestFit(
+        reserved.needs,
+        room,
+        [...later, { at: now + job.longestMs, needs: job.needs }],
+        now
+      )
+      if (fit === null || fit.at > reservation.at) continue
+    }
+    return { job, victims }
+  }
+  return null
+}
+
+/** The ends of what runs without one for each of the victims. */
+function withoutThose(ends: readonly RoomEnd[], victims: readonly RunningJob[]): RoomEnd[] {
+  const left = [...ends]
+  for (const { endsBy, needs } of victims) {
+    const at = left.findIndex((end) => end.at === endsBy && end.needs === needs)
+    if (at !== -1) left.splice(at, 1)
+  }
+  return left
+}
