@@ -13,14 +13,14 @@ interface Response {
 }
 export interface Operation {
   operationId?: string
-  parameters?: object[]
+  parameters?: { description?: string; schema: { $ref?: string } }[]
   requestBody?: { content: Record<string, Media> }
   responses: Record<string, Response>
 }
 /** As much of the OpenAPI document as is completed here. */
 export interface Document {
   paths: Record<string, Record<string, Operation>>
-  components: { schemas: Record<string, object>; responses?: Record<string, Response> }
+  components: { schemas: Record<string, { description?: string }>; responses?: Record<string, Response> }
 }
 
 /** A route's facts with the headers that it reads itself, which no schema of Fastify's holds. */
@@ -36,6 +36,7 @@ export function completeDocument<T extends Document>(
   for (const operation of Object.values(document.paths).flatMap((methods) => Object.values(methods))) {
     const known = facts.get(operation.operationId ?? '')
     if (known === undefined) continue
+    describeParameters(operation, document.components.schemas)
     addRequestHeaders(operation, known.requestHeaders)
     addProblems(operation, problemsOf(known), responses)
     for (const exchange of examples[operation.operationId!] ?? []) addExample(operation, exchange, responses)
@@ -46,7 +47,7 @@ export function completeDocument<T extends Document>(
 }
 
 /** The schemas that an operation leads to. Others, such as files of the service's own, are no part of the API. */
-function reached({ paths, components }: Document): Record<string, object> {
+function reached({ paths, components }: Document): Document['components']['schemas'] {
   const names = new Set<string>()
   const follow = (value: object): void => {
     for (const [, name] of JSON.stringify(value).matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
@@ -59,12 +60,23 @@ function reached({ paths, components }: Document): Record<string, object> {
   return Object.fromEntries(Object.entries(components.schemas).filter(([name]) => names.has(name)))
 }
 
+/** A parameter that is a schema with a name is described by that. */
+function describeParameters(
+  { parameters = [] }: Operation,
+  schemas: Document['components']['schemas']
+): void {
+  for (const parameter of parameters) {
+    const described = schemas[parameter.schema.$ref?.split('/').at(-1) ?? '']?.description
+    if (described !== undefined) parameter.description ??= described
+  }
+}
+
 function addRequestHeaders(operation: Operation, headers: OperationFacts['requestHeaders']): void {
   const parameters = Object.entries(headers).map(([name, { description, ...schema }]) => ({
     in: 'header',
     name,
     required: false,
-    description,
+    description: description ?? '',
     schema
   }))
   if (parameters.length > 0) operation.parameters = [...(operation.parameters ?? []), ...parameters]
@@ -98,15 +110,24 @@ function addExample(
   if (body !== undefined && request.body !== undefined && answer.status < 400)
     body.examples = { ...body.examples, [name]: { summary: title, value: request.body } }
   // The messages of a WebSocket stand where its description has them.
-  if (answer.status === 101) {
-    const frames = operation.responses['200']!.content!['application/json']!
-    const named = (answer.body as object[]).map((value, i) => [`frame-${i + 1}`, { value }])
-    frames.examples = { ...frames.examples, ...(Object.fromEntries(named) as Record<string, object>) }
-    return
-  }
-  const response = operation.responses[answer.status]
+  const response = operation.responses[answer.status === 101 ? 200 : answer.status]
   const target = response?.$ref === undefined ? response : shared[response.$ref.split('/').at(-1)!]
   const media = target?.content?.[answer.type ?? '']
-  if (media !== undefined && answer.body !== undefined)
-    media.examples = { ...media.examples, [name]: { summary: title, value: answer.body } }
+  const values = exampleValues(answer)
+  if (media === undefined) return
+  for (const [i, value] of values.entries()) {
+    const ofMany = values.length === 1 ? name : `${name}-${i + 1}`
+    media.examples = { ...media.examples, [ofMany]: { summary: title, value } }
+  }
+}
+
+/** What the schema of the answer describes: the body, of a stream each message or event. */
+function exampleValues({ status, type, body }: Exchange['answer']): unknown[] {
+  if (body === undefined) return []
+  if (status === 101) return body as unknown[]
+  return type === 'text/event-stream' ? eventsIn(body as string) : [body]
+}
+
+function eventsIn(text: string): object[] {
+  return [...text.matchAll(/^id: (.*)\ndata: (.*)$/gm)].map(([, id, data]) => ({ id, data }))
 }

@@ -1752,13 +1752,18 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events, each with one Frame as JSON in its data and the seq as its id. */
+            /** @description Events, each of this form. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": string;
+                    "text/event-stream": {
+                        /** @description The seq of the frame; a heartbeat has none. */
+                        id?: string;
+                        /** @description A Frame as JSON. */
+                        data: string;
+                    };
                 };
             };
             /** @description Nothing will follow. */
@@ -2493,6 +2498,7 @@ export interface operations {
     verifyAudit: {
         parameters: {
             query?: {
+                /** @description SEQ:HASH of an entry: what one keeps elsewhere to find out later that the newest were cut off. */
                 expect?: components["schemas"]["AuditAnchor"];
             };
             header?: never;

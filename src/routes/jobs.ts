@@ -19,17 +19,19 @@ const replayed = Type.String({
 })
 
 /** What a client may do with the job of an answer, for the document. */
-const jobLinks = (job: string) =>
-  Object.fromEntries(
-    ['getJob', 'cancelJob', 'rerunJob', 'streamJob', 'followJob', 'readJobLogs'].map((operationId) => [
-      operationId,
-      {
+const jobLinks = (job: string) => {
+  const description = `With the id of the ${job}.`
+  const byPath = ['getJob', 'cancelJob', 'rerunJob', 'streamJob', 'followJob', 'readJobLogs']
+  return {
+    ...Object.fromEntries(
+      byPath.map((operationId) => [
         operationId,
-        parameters: { id: '$response.body#/id' },
-        description: `${operationId} with the id of the ${job}.`
-      }
-    ])
-  )
+        { operationId, parameters: { id: '$response.body#/id' }, description }
+      ])
+    ),
+    evict: { operationId: 'evict', requestBody: { jobId: '$response.body#/id' }, description }
+  }
+}
 
 export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.post(

@@ -27,6 +27,17 @@ const StreamQuery = Type.Object(
   { additionalProperties: false }
 )
 
+const StreamEvent = Type.Object({
+  id: Type.Optional(
+    Type.String({ pattern: '^[0-9]{1,15}$', description: 'The seq of the frame; a heartbeat has none.' })
+  ),
+  data: Type.String({
+    contentMediaType: 'application/json',
+    contentSchema: ref(Frame),
+    description: 'A Frame as JSON.'
+  })
+})
+
 declare module 'fastify' {
   interface FastifyRequest {
     /** Where the stream begins, worked out before the upgrade. */
@@ -103,8 +114,8 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
         querystring: StreamQuery,
         response: {
           200: {
-            description: 'Events, each with one Frame as JSON in its data and the seq as its id.',
-            content: { 'text/event-stream': { schema: Type.String() } }
+            description: 'Events, each of this form.',
+            content: { 'text/event-stream': { schema: StreamEvent } }
           },
           204: Type.Null({ description: 'Nothing will follow.' }),
           ...problems('job-not-found')
