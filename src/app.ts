@@ -5,6 +5,7 @@ import type { FastifySerializerCompiler } from 'fastify/types/schema.js'
 import audit from '../plugins/audit/index.ts'
 import auth from '../plugins/auth/index.ts'
 import capacity from '../plugins/capacity/index.ts'
+import limits from '../plugins/limits/index.ts'
 import node from '../plugins/node/index.ts'
 import observability from '../plugins/observability/index.ts'
 import openapi from '../plugins/openapi/index.ts'
@@ -14,11 +15,12 @@ import scheduler from '../plugins/scheduler/index.ts'
 import secrets from '../plugins/secrets/index.ts'
 import storage from '../plugins/storage/index.ts'
 import stream from '../plugins/stream/index.ts'
+import { readRate } from './config/limits.ts'
 import { maskConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
+import { guardConnections } from './connections.ts'
 import { systemClock, type Clock } from './contracts/clock.ts'
 import type { Tracing } from './contracts/observability.ts'
-import { RoostError } from './errors.ts'
 import { loadExtension } from './extension.ts'
 import { addHttpHooks, readHttp } from './http.ts'
 import { isLoopback } from './loopback.ts'
@@ -32,6 +34,7 @@ import { jobRoutes } from './routes/jobs.ts'
 import { nodeRoutes } from './routes/nodes.ts'
 import { podRoutes } from './routes/pods.ts'
 import { streamRoutes } from './routes/streams.ts'
+import { tokenRoutes } from './routes/tokens.ts'
 import { sharedSchemas } from './schemas/index.ts'
 import { createValidatorCompiler } from './validation.ts'
 import { version } from './version.ts'
@@ -63,6 +66,7 @@ export async function createApp(
   app.setSerializerCompiler(serializerCompiler)
   app.setErrorHandler(sendProblem)
   addHttpHooks(app)
+  guardConnections(app.server, { ...config.limits, trusted: config.trustProxy, log: app.log })
   for (const schema of sharedSchemas) app.addSchema(schema)
 
   await app.register(observability, {
@@ -74,9 +78,12 @@ export async function createApp(
   await app.register(storage, { dataDir: config.dataDir, databaseUrl: config.databaseUrl })
   await app.register(node, { ...config.node, version })
   await app.register(audit, { version, configuration: maskConfig(config) })
+  await app.register(limits, { rate: readRate(config.rateLimit), pressure: config.limits })
   await app.register(auth, {
     dataDir: config.dataDir,
     token: config.token,
+    failures: readRate(config.limits.authFailures),
+    jwt: config.jwt,
     allowedHosts: config.allowedHosts,
     corsOrigins: config.corsOrigins
   })
@@ -85,8 +92,6 @@ export async function createApp(
       origin: config.corsOrigins,
       exposedHeaders: ['location', 'idempotency-replayed', 'x-request-id', 'traceparent', 'retry-after']
     })
-  if (config.rateLimit !== 'off')
-    await app.register(import('@fastify/rate-limit'), readRateLimit(config.rateLimit))
   await app.register(secrets, { dataDir: config.dataDir, secretsDir: config.secretsDir })
   await app.register(policies, { file: config.policiesFile })
   await app.register(capacity, config.capacity)
@@ -100,7 +105,7 @@ export async function createApp(
     logCapBytes: config.logCapBytes,
     idempotencyKeptHours: config.idempotencyKeptHours
   })
-  await app.register(stream)
+  await app.register(stream, config.limits)
   await app.register(openapi, { version })
 
   for (const routes of [
@@ -109,6 +114,7 @@ export async function createApp(
     podRoutes,
     nodeRoutes,
     healthRoutes,
+    tokenRoutes,
     adminRoutes,
     auditRoutes,
     documentRoutes
@@ -117,14 +123,4 @@ export async function createApp(
   for (const plugin of config.plugins)
     await app.register(await loadExtension(plugin), typeof plugin === 'string' ? {} : (plugin.options ?? {}))
   return app
-}
-
-function readRateLimit(text: string) {
-  const [max, seconds] = text.split('/').map(Number) as [number, number]
-  return {
-    max,
-    timeWindow: seconds * 1000,
-    errorResponseBuilder: (_request: unknown, context: { after: string }) =>
-      new RoostError('rate-limited', `At most ${max} requests in ${seconds} s; try again in ${context.after}`)
-  }
 }

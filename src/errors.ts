@@ -32,12 +32,14 @@ export const catalogue = {
   'idempotency-mismatch': [422, 'That Idempotency-Key was used for another body'],
   'expectation-failed': [417, 'That expectation cannot be met'],
   'upgrade-required': [426, 'Open this path as a WebSocket'],
+  'too-many-streams': [429, 'Too many streams are open'],
   'rate-limited': [429, 'Too many requests'],
   'quota-exceeded': [429, 'A quota is used up'],
   'disruption-budget': [429, 'A disruption budget refuses this now'],
   'headers-too-large': [431, 'The headers are too large'],
   internal: [500, 'Roost has a fault'],
   draining: [503, 'The node is draining'],
+  'issuer-unavailable': [503, "The token's issuer cannot be reached"],
   overloaded: [503, 'The node is overloaded'],
   'storage-unavailable': [503, 'The storage takes no writes now']
 } as const satisfies Record<string, readonly [status: number, title: string]>

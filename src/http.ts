@@ -21,8 +21,6 @@ declare module 'fastify' {
 
 /** Largest body of the API (design §2). */
 const bodyLimitBytes = 2 ** 20
-/** A client that sends its headers or body slower than this is cut (slow loris). */
-const requestTimeoutMs = 60_000
 const closeGraceMs = 3_000
 
 /** The server's own settings: limits, request ids, the log. */
@@ -31,6 +29,9 @@ export function readHttp(
   logTo: Writable | undefined,
   tracing: Tracing | null
 ): FastifyHttpOptions<Server> {
+  const { limits, trustProxy } = config
+  const requestTimeout = limits.requestSeconds * 1000
+  const headersTimeout = Math.min(limits.headersSeconds * 1000, requestTimeout)
   return {
     logger: {
       level: config.logLevel,
@@ -42,8 +43,14 @@ export function readHttp(
       ...(logTo === undefined ? {} : { stream: logTo })
     },
     bodyLimit: bodyLimitBytes,
-    requestTimeout: requestTimeoutMs,
+    requestTimeout,
+    keepAliveTimeout: limits.keepAliveSeconds * 1000,
+    trustProxy: trustProxy.length > 0 && trustProxy,
     http: {
+      // A client that sends its headers or body slower than this is cut (slow loris). Node looks every so often only.
+      requestTimeout,
+      headersTimeout,
+      connectionsCheckingInterval: Math.min(5_000, headersTimeout / 2),
       // A request without a Host is refused in our own words, by the host check.
       requireHostHeader: false,
       // Many clients offer h2c with every request: only a WebSocket of the stream's is an upgrade (Node 24.9 and newer).

@@ -1,71 +1,134 @@
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { hash, timingSafeEqual } from 'node:crypto'
 import { join } from 'node:path'
+import type { FastifyBaseLogger } from 'fastify'
 import { auditRecord, system, type Requester } from '../../src/audit.ts'
 import type { Clock } from '../../src/contracts/clock.ts'
-import type { Storage, TokenRecord } from '../../src/contracts/storage.ts'
+import type { Page, Storage, TokenFilter, TokenRecord } from '../../src/contracts/storage.ts'
 import { RoostError } from '../../src/errors.ts'
 import { newId } from '../../src/ids.ts'
 import { scopes as allScopes, type Scope } from '../../src/schemas/job.ts'
 import type { Principal, Token, TokenRequest } from '../../src/schemas/token.ts'
+import { createFailures } from './failures.ts'
+import { newToken, openLocalToken, writeLocalToken } from './local-token.ts'
+import { refused, UnknownToken } from './refusals.ts'
+import { createUses } from './uses.ts'
+import { createWatches } from './watches.ts'
 
 export interface AuthOptions {
   storage: Storage
   clock: Clock
+  log: FastifyBaseLogger
   dataDir: string
   /** The admin token of ROOST_TOKEN or ROOST_TOKEN_FILE; empty = the local one made at the first start. */
   token: string
+  /** How many unknown tokens an address may send in a window; null = as many as it likes. */
+  failures: { max: number; windowMs: number } | null
+  /** Verifies the tokens of other issuers; null where none is trusted. */
+  jwt: JwtVerifier | null
 }
 
-/** How long a looked-up token is trusted without asking the storage again: a revocation is felt within this. */
+export interface JwtVerifier {
+  /** Throws `unauthorized`, `forbidden`, `issuer-unavailable`. */
+  verify(token: string): Promise<Principal>
+}
+
+/** How long a stored token is trusted without a look: another service on the same storage may have revoked it. */
 const cacheMs = 2_000
+/** How long a verified JWT is trusted, if it lasts that long: its issuer may have given up the key. */
+const jwtCacheMs = 5 * 60_000
 const cacheSize = 10_000
-const challenge = { 'www-authenticate': 'Bearer realm="roost"' }
+/** How often tokens with open streams are looked at where other services share the storage. */
+const recheckMs = 5_000
 
 const digest = (token: string): string => hash('sha256', token, 'hex')
+/** Three parts of base64url; of an unsigned one the last is empty. */
+const looksLikeJwt = (token: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)
 
 /**
- * Tokens: the local one (all scopes; a 0600 file that the command reads by itself) and those of the storage, which
- * keeps nothing but their SHA-256.
+ * Tokens: the local one (all scopes; a 0600 file that the command reads by itself), those of the storage, which keeps
+ * nothing but their SHA-256, and JWTs of issuers that the configuration names.
  */
-export function createAuth({ storage, clock, dataDir, token }: AuthOptions) {
-  const tokenFile = join(dataDir, 'token')
-  const adminDigest = Buffer.from(digest(token === '' ? localToken(tokenFile) : token), 'hex')
+export function createAuth(options: AuthOptions) {
+  const { storage, clock, log, dataDir, jwt } = options
+  const tokenFile = options.token === '' ? join(dataDir, 'token') : null
+  const toDigest = (token: string) => Buffer.from(digest(token), 'hex')
+  let adminDigest = toDigest(tokenFile === null ? options.token : openLocalToken(tokenFile))
   const admin: Principal = { tokenId: 'local', name: 'local', tenant: 'default', scopes: new Set(allScopes) }
-  const cache = new Map<string, { principal: Principal; until: number }>()
+  /** By digest. What is past its time still says that the token was good once, so it is no guess. */
+  const verified = new Map<string, { principal: Principal; until: number }>()
+  const failures = options.failures === null ? null : createFailures({ ...options.failures, clock })
+  const watches = createWatches(clock)
+  const uses = createUses({ storage, clock, log })
+  let recheck: { cancel(): void } | null = null
 
-  function toPrincipal(record: TokenRecord): Principal {
-    return { tokenId: record.id, name: record.name, tenant: record.tenant, scopes: new Set(record.scopes) }
+  async function lookUp(hex: string, presented: string): Promise<{ principal: Principal; until: number }> {
+    if (timingSafeEqual(Buffer.from(hex, 'hex'), adminDigest)) return { principal: admin, until: Infinity }
+    if (jwt !== null && looksLikeJwt(presented)) {
+      const principal = await jwt.verify(presented)
+      return { principal, until: Math.min(clock.now() + jwtCacheMs, principal.expiresAt!) }
+    }
+    const record = await storage.tokens.findByHash(hex)
+    if (record === null) throw new UnknownToken('That token is not known here')
+    const now = clock.now()
+    if (record.revokedAt !== null) throw refused('That token was revoked')
+    if (record.expiresAt !== null && record.expiresAt <= now) throw refused('That token has expired')
+    uses.note(record.id)
+    return { principal: toPrincipal(record), until: Math.min(now + cacheMs, record.expiresAt ?? Infinity) }
+  }
+
+  /** Another service may revoke what streams are open for here. */
+  function recheckLater(): void {
+    if (recheck !== null || storage.dialect === 'sqlite') return
+    recheck = clock.setTimeout(() => {
+      recheck = null
+      endRevoked().catch((error: unknown) => log.warn({ err: error }, 'open tokens could not be looked at'))
+    }, recheckMs)
+  }
+
+  async function endRevoked(): Promise<void> {
+    const ids = watches.tokenIds()
+    if (ids.length > 0) recheckLater()
+    for (const id of ids) {
+      const record = await storage.tokens.find(id)
+      if (record !== null && record.revokedAt !== null) watches.over(id, 'the token was revoked')
+    }
   }
 
   return {
     /** Where the local token stands; null where the environment gave one. */
-    tokenFile: token === '' ? tokenFile : null,
+    tokenFile,
 
-    /** Whose token this is. Throws `unauthorized` where it is none, has expired or was revoked. */
-    async authenticate(presented: string): Promise<Principal> {
+    /**
+     * Whose token this is; `from` tells the client's address. Throws `unauthorized` where it is none, has expired or
+     * was revoked, `rate-limited` where the address sent too many unknown ones, and what the verifier of JWTs throws.
+     */
+    async authenticate(presented: string, from: () => string): Promise<Principal> {
       const hex = digest(presented)
-      if (timingSafeEqual(Buffer.from(hex, 'hex'), adminDigest)) return admin
-      const cached = cache.get(hex)
-      if (cached !== undefined && cached.until > clock.now()) return cached.principal
-      const record = await storage.tokens.findByHash(hex)
-      const now = clock.now()
-      if (record === null)
-        throw new RoostError('unauthorized', 'That token is not known here', { headers: challenge })
-      if (record.revokedAt !== null)
-        throw new RoostError('unauthorized', 'That token was revoked', { headers: challenge })
-      if (record.expiresAt !== null && record.expiresAt <= now)
-        throw new RoostError('unauthorized', 'That token has expired', { headers: challenge })
-      const principal = toPrincipal(record)
-      if (cache.size >= cacheSize) cache.clear()
-      cache.set(hex, { principal, until: Math.min(now + cacheMs, record.expiresAt ?? Infinity) })
-      return principal
+      const known = verified.get(hex)
+      if (known !== undefined && known.until > clock.now()) return known.principal
+      if (known === undefined) failures?.admit(from())
+      try {
+        const found = await lookUp(hex, presented)
+        verified.delete(hex)
+        verified.set(hex, found)
+        if (verified.size > cacheSize) verified.delete(verified.keys().next().value!)
+        return found.principal
+      } catch (error) {
+        if (error instanceof UnknownToken) failures?.count(from())
+        throw error
+      }
+    },
+
+    /** Calls `onOver` once, as soon as the principal's token expires or is revoked. Returns the end of the watch. */
+    watch(principal: Principal, onOver: (why: string) => void): () => void {
+      recheckLater()
+      return watches.add(principal, onOver)
     },
 
     /** Makes a token; its text is in the answer and nowhere else. */
     async create(request: TokenRequest, by: Requester = system): Promise<{ token: string; record: Token }> {
       const now = clock.now()
-      const text = `roost_${randomBytes(24).toString('base64url')}`
+      const text = newToken()
       const seconds = request.expiresInSeconds ?? null
       const record: TokenRecord = {
         id: newId(now),
@@ -75,22 +138,33 @@ export function createAuth({ storage, clock, dataDir, token }: AuthOptions) {
         hash: digest(text),
         createdAt: now,
         expiresAt: seconds === null ? null : now + seconds * 1000,
-        revokedAt: null
+        revokedAt: null,
+        lastUsedAt: null
       }
       await storage.write(async (tx) => {
         await tx.tokens.insert(record)
-        const { id: _, createdAt, revokedAt, ...after } = toToken(record)
+        const { name, tenant, scopes, expiresAt } = toToken(record)
+        const after = { name, tenant, scopes, expiresAt }
         await tx.audit.append(auditRecord(by, now, 'token.create', record.id, { before: null, after }))
       })
       return { token: text, record: toToken(record) }
     },
 
-    list: async (): Promise<Token[]> => (await storage.tokens.list()).map(toToken),
+    /** Newest first. */
+    async list(filter: Omit<TokenFilter, 'now'>): Promise<Page<Token>> {
+      const { items, cursor } = await storage.tokens.list({ ...filter, now: clock.now() })
+      return {
+        items: items.map((record) =>
+          toToken({ ...record, lastUsedAt: uses.last(record.id) ?? record.lastUsedAt })
+        ),
+        cursor
+      }
+    },
 
-    /** Throws `token-not-found`. */
+    /** From the reply on the token opens nothing here, and what it holds open is closed. Throws `token-not-found`. */
     async revoke(id: string, by: Requester = system): Promise<void> {
       const now = clock.now()
-      const found = (await storage.tokens.list()).find((token) => token.id === id)
+      const found = await storage.tokens.find(id)
       const revoked = await storage.write(async (tx) => {
         if (!(await tx.tokens.revoke(id, now))) return false
         const { name, tenant, scopes } = found ?? {}
@@ -102,8 +176,34 @@ export function createAuth({ storage, clock, dataDir, token }: AuthOptions) {
         )
         return true
       })
-      if (!revoked) throw new RoostError('token-not-found', `No token has the id ${id}`)
-      cache.clear()
+      if (!revoked) throw new RoostError('token-not-found', `No token that is in force has the id ${id}`)
+      for (const [hex, { principal }] of verified) if (principal.tokenId === id) verified.delete(hex)
+      watches.over(id, 'the token was revoked')
+    },
+
+    /**
+     * Replaces the local token: the old one is good no more. Throws `not-configured` where the admin token comes from
+     * the environment.
+     */
+    async rotate(by: Requester = system): Promise<{ token: string; tokenFile: string }> {
+      if (tokenFile === null) {
+        throw new RoostError(
+          'not-configured',
+          'The admin token comes from ROOST_TOKEN or ROOST_TOKEN_FILE: change it there and start the service again'
+        )
+      }
+      await storage.write((tx) => tx.audit.append(auditRecord(by, clock.now(), 'token.rotate', 'local')))
+      const token = replaceFile(tokenFile)
+      adminDigest = toDigest(token)
+      for (const [hex, { principal }] of verified) if (principal === admin) verified.delete(hex)
+      watches.over('local', 'the local token was replaced')
+      return { token, tokenFile }
+    },
+
+    /** Stores what is known of the use of tokens. */
+    async close(): Promise<void> {
+      recheck?.cancel()
+      await uses.close()
     }
   }
 }
@@ -118,30 +218,33 @@ export function requireScope(principal: Principal, scope: Scope): void {
   }
 }
 
-function toToken(record: TokenRecord): Token {
-  const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
-  return {
-    id: record.id,
-    name: record.name,
-    tenant: record.tenant,
-    scopes: record.scopes,
-    createdAt: new Date(record.createdAt).toISOString(),
-    expiresAt: iso(record.expiresAt),
-    revokedAt: iso(record.revokedAt)
+function replaceFile(tokenFile: string): string {
+  try {
+    return writeLocalToken(tokenFile)
+  } catch (error) {
+    throw new RoostError(
+      'storage-unavailable',
+      `The token stays as it is: ${tokenFile} cannot be written: ${(error as Error).message}`,
+      { cause: error }
+    )
   }
 }
 
-/** Reads the local token, or makes it: written whole under another name first, so that no reader sees half of it. */
-function localToken(file: string): string {
-  if (existsSync(file)) {
-    if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600)
-    const token = readFileSync(file, 'utf8').trim()
-    if (token.length >= 16) return token
+const toPrincipal = ({ id, name, tenant, scopes, expiresAt }: TokenRecord): Principal => ({
+  tokenId: id,
+  name,
+  tenant,
+  scopes: new Set(scopes),
+  ...(expiresAt === null ? {} : { expiresAt })
+})
+
+function toToken({ hash: _secret, ...record }: TokenRecord): Token {
+  const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
+  return {
+    ...record,
+    createdAt: new Date(record.createdAt).toISOString(),
+    expiresAt: iso(record.expiresAt),
+    revokedAt: iso(record.revokedAt),
+    lastUsedAt: iso(record.lastUsedAt)
   }
-  mkdirSync(join(file, '..'), { recursive: true, mode: 0o700 })
-  const token = `roost_${randomBytes(24).toString('base64url')}`
-  const temporary = `${file}.${process.pid}`
-  writeFileSync(temporary, `${token}\n`, { mode: 0o600 })
-  renameSync(temporary, file)
-  return token
 }

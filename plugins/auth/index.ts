@@ -1,11 +1,15 @@
 import fp from 'fastify-plugin'
-import type { FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyBaseLogger, FastifyRequest, RouteOptions } from 'fastify'
 import type {} from '../storage/index.ts'
+import type { Clock } from '../../src/contracts/clock.ts'
 import type { Scope } from '../../src/schemas/job.ts'
 import type { Principal } from '../../src/schemas/token.ts'
 import { RoostError } from '../../src/errors.ts'
-import { createAuth, requireScope } from './auth.ts'
+import { networkOf } from '../../src/addresses.ts'
+import { createAuth, requireScope, type AuthOptions } from './auth.ts'
 import { createHostCheck } from './hosts.ts'
+import type { TrustedIssuer } from './jwt/verifier.ts'
+import { refused } from './refusals.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -20,31 +24,40 @@ declare module 'fastify' {
     scope?: Scope
     /** No token needed. */
     public?: boolean
-    /** Answers under any Host: probes by address. */
-    anyHost?: boolean
+    /** A probe: it answers under any Host, however often it is asked, and while the node is overloaded. */
+    isProbe?: boolean
   }
 }
 
 export interface AuthPluginOptions {
   dataDir: string
   token: string
+  failures: AuthOptions['failures']
+  /** Issuers whose JWTs are taken. */
+  jwt: readonly TrustedIssuer[]
   allowedHosts: readonly string[]
   corsOrigins: readonly string[]
 }
 
 const bearerProtocol = 'roost.bearer.'
+const maxTokenLength = 8192
 
 export default fp<AuthPluginOptions>(
   async (app, options) => {
+    const { clock, log } = app
     const auth = createAuth({
       storage: app.storage,
-      clock: app.clock,
+      clock,
+      log,
       dataDir: options.dataDir,
-      token: options.token
+      token: options.token,
+      failures: options.failures,
+      jwt: options.jwt.length === 0 ? null : await loadVerifier(options.jwt, clock, log)
     })
     const hosts = createHostCheck(options.allowedHosts, options.corsOrigins)
     app.decorate('auth', auth)
     app.decorateRequest('principal', null)
+    app.addHook('onClose', async () => await auth.close())
 
     // A route that says nothing of its scope is a fault of the program, found at the start.
     const routes: RouteOptions[] = []
@@ -60,12 +73,12 @@ export default fp<AuthPluginOptions>(
 
     async function principalOf(request: FastifyRequest): Promise<Principal | null> {
       const presented = presentedToken(request)
-      return presented === null ? null : await auth.authenticate(presented)
+      return presented === null ? null : await auth.authenticate(presented, () => networkOf(request.ip))
     }
 
     app.addHook('onRequest', async (request) => {
-      const { scope, anyHost } = request.routeOptions.config
-      if (anyHost !== true) {
+      const { scope, isProbe } = request.routeOptions.config
+      if (isProbe !== true) {
         const { host, origin } = request.headers
         if (host === undefined || !hosts.isKnownHost(host)) {
           throw new RoostError(
@@ -105,7 +118,11 @@ function presentedToken(request: FastifyRequest): string | null {
   if (header !== undefined) {
     const match = /^Bearer ([\x21-\x7e]{1,8192})$/i.exec(header)
     if (match === null)
-      throw new RoostError('unauthorized', 'The Authorization header must be "Bearer " and a token')
+      throw refused(
+        header.length > maxTokenLength
+          ? `The token is longer than ${maxTokenLength} characters`
+          : 'The Authorization header must be "Bearer " and a token'
+      )
     return match[1]!
   }
   const protocols = request.headers['sec-websocket-protocol']
@@ -117,4 +134,14 @@ function presentedToken(request: FastifyRequest): string | null {
   return bearer === undefined
     ? null
     : Buffer.from(bearer.slice(bearerProtocol.length), 'base64url').toString('utf8')
+}
+
+/** jose is loaded only where an issuer is trusted. */
+async function loadVerifier(
+  issuers: readonly TrustedIssuer[],
+  clock: Clock,
+  log: FastifyBaseLogger
+): Promise<AuthOptions['jwt']> {
+  const { createJwtVerifier } = await import('./jwt/verifier.ts')
+  return createJwtVerifier({ issuers, clock, log })
 }

@@ -87,7 +87,7 @@ function factsOf({ method, config, schema, url }: RouteOptions, own: ErrorCode[]
   return {
     method: [method].flat()[0]!,
     scope: config?.scope,
-    anyHost: config?.anyHost === true,
+    isProbe: config?.isProbe === true,
     hasParams: url.includes(':'),
     isValidated: schema?.querystring !== undefined || Object.keys(requestHeaders).length > 0,
     own,

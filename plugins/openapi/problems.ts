@@ -6,8 +6,8 @@ export interface RouteFacts {
   method: string
   /** The scope that a token needs; none on a public route. */
   scope: Scope | undefined
-  /** Answers under any Host: probes by address. */
-  anyHost: boolean
+  /** Answers under any Host, however often, also when the node is overloaded. */
+  isProbe: boolean
   hasParams: boolean
   /** Has a query or headers that are validated. */
   isValidated: boolean
@@ -17,7 +17,7 @@ export interface RouteFacts {
 
 /** Every problem that an operation may answer: those that it names, and those that its route brings with it. */
 export function problemsOf(facts: RouteFacts): ErrorCode[] {
-  const { method, scope, anyHost, hasParams, isValidated, own } = facts
+  const { method, scope, isProbe, hasParams, isValidated, own } = facts
   // Fastify reads a body wherever a method may have one, also where the route asks for none.
   const takesBody = method !== 'GET'
   const codes: ErrorCode[] = [
@@ -27,9 +27,10 @@ export function problemsOf(facts: RouteFacts): ErrorCode[] {
     'expectation-failed',
     'headers-too-large',
     'internal',
-    'rate-limited',
-    ...(anyHost ? [] : (['misdirected-request', 'overloaded'] as const)),
-    ...(scope === undefined ? [] : (['unauthorized', 'forbidden', 'storage-unavailable'] as const)),
+    ...(isProbe ? [] : (['misdirected-request', 'rate-limited', 'overloaded'] as const)),
+    ...(scope === undefined
+      ? []
+      : (['unauthorized', 'forbidden', 'storage-unavailable', 'issuer-unavailable'] as const)),
     ...(hasParams ? (['not-found'] as const) : []),
     ...(takesBody ? (['malformed', 'too-large', 'unsupported-media-type'] as const) : []),
     ...(takesBody || isValidated ? (['invalid'] as const) : [])

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { auditRecord, system } from '../../src/audit.ts'
 import type { Clock } from '../../src/contracts/clock.ts'
-import type { Storage } from '../../src/contracts/storage.ts'
+import type { Page, Storage, TokenRecord } from '../../src/contracts/storage.ts'
 import type { PolicyReader, Rules } from '../../src/domain/policy.ts'
 import { PolicyFileError, readPolicyFile, type LoadedPolicies } from '../../src/policy-file.ts'
 import type { PolicyStatus } from '../../src/schemas/policy.ts'
@@ -132,7 +132,17 @@ export function createPolicies({ file, storage, clock, log }: PoliciesOptions): 
     reload,
     async open() {
       const first = readPolicyFile(file)
-      for (const { id, name } of await storage.tokens.list()) tokenNames.set(id, name)
+      let cursor: string | null = null
+      do {
+        const page: Page<TokenRecord> = await storage.tokens.list({
+          active: true,
+          now: clock.now(),
+          limit: 1000,
+          ...(cursor === null ? {} : { cursor })
+        })
+        for (const { id, name } of page.items) tokenNames.set(id, name)
+        cursor = page.cursor
+      } while (cursor !== null)
       await apply(first)
       watching = watchFile(
         file,

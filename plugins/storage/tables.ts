@@ -43,6 +43,7 @@ export interface Tables {
     created_at: number
     expires_at: number | null
     revoked_at: number | null
+    last_used_at: number | null
   }
   /** A released lease keeps its row with an empty holder, so that its token never goes back. */
   leases: { name: string; holder: string; token: number; expires_at: number }

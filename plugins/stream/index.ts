@@ -1,9 +1,11 @@
 import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
+import type {} from '../auth/index.ts'
 import type {} from '../storage/index.ts'
 import { RoostError } from '../../src/errors.ts'
 import { answerSocket } from '../../src/http.ts'
+import { createAdmission } from './admission.ts'
 import { addStreamMetrics } from './metrics.ts'
 import { createStream, type Stream } from './stream.ts'
 
@@ -18,9 +20,20 @@ const subprotocol = 'roost.stream.v1'
 const maxMessageBytes = 4096
 const closeGraceMs = 2_000
 
-export default fp(
-  async (app) => {
-    const stream = createStream({ storage: app.storage, log: app.log, tracing: app.observability.tracing })
+export interface StreamPluginOptions {
+  /** Streams open at one time, in all and of one token. */
+  readers: number
+  readersPerToken: number
+}
+
+export default fp<StreamPluginOptions>(
+  async (app, { readers, readersPerToken }) => {
+    const stream = createStream({
+      storage: app.storage,
+      log: app.log,
+      admission: createAdmission({ readers, readersPerToken, watch: app.auth.watch }),
+      tracing: app.observability.tracing
+    })
     app.decorate('stream', stream)
     addStreamMetrics(app.observability, stream)
     await app.register(websocket, {
@@ -46,7 +59,7 @@ export default fp(
   },
   {
     name: 'stream',
-    dependencies: ['observability', 'storage'],
-    decorators: { fastify: ['observability', 'storage'] }
+    dependencies: ['observability', 'storage', 'auth'],
+    decorators: { fastify: ['observability', 'storage', 'auth'] }
   }
 )

@@ -6,7 +6,7 @@ import { follow } from './follow.ts'
 import type { Pages } from './pages.ts'
 
 /** RFC 6455 §7.4.1. */
-export const closeCodes = { done: 1000, goingAway: 1001, badMessage: 1008, fault: 1011 } as const
+export const closeCodes = { done: 1000, goingAway: 1001, refused: 1008, fault: 1011 } as const
 
 /** Above this many bytes on their way a reader is asked to drain before its next page is read. */
 const drainAbove = 64 * 1024
@@ -30,7 +30,7 @@ export interface Reader {
 export async function tail(pages: Pages, reader: Reader, from: number): Promise<void> {
   const { socket, connection, jobId, abort } = reader
   socket.on('message', () => {
-    socket.close(closeCodes.badMessage, 'this stream takes no messages')
+    socket.close(closeCodes.refused, 'this stream takes no messages')
     abort.abort()
   })
   const alive = () => (reader.heardAt = performance.now())

@@ -6,6 +6,8 @@ import type { Tracing } from '../../src/contracts/observability.ts'
 import type { Storage } from '../../src/contracts/storage.ts'
 import { RoostError } from '../../src/errors.ts'
 import type { Frame, LogFrame } from '../../src/schemas/frame.ts'
+import type { Principal } from '../../src/schemas/token.ts'
+import type { Admission } from './admission.ts'
 import { follow } from './follow.ts'
 import { createPages, type Page } from './pages.ts'
 import { closeCodes, heartbeat, tail, type Reader } from './socket.ts'
@@ -13,6 +15,7 @@ import { closeCodes, heartbeat, tail, type Reader } from './socket.ts'
 export interface StreamOptions {
   storage: Storage
   log: FastifyBaseLogger
+  admission: Admission
   /** A span for each WebSocket; those of plain HTTP have their request's. Default: none. */
   tracing?: Tracing | null
   /** A heartbeat after this much silence; a reader that answers no ping for twice as long is dropped. */
@@ -24,14 +27,6 @@ export interface StreamOptions {
 export interface StreamStart {
   from?: number
   tail?: number
-}
-
-/** What a WebSocket wants: a job's log from one seq on; `finished` where nothing will come. */
-export interface SocketRequest {
-  jobId: string
-  from: number
-  finished: boolean
-  traceparent: string | null
 }
 
 type ReaderKind = 'websocket' | 'sse' | 'text'
@@ -46,10 +41,29 @@ interface Cursor {
 
 const mostLogsAsked = 100
 
+/** Whose log, from which seq on, and for whom: the stream ends with the principal's token. */
+export interface Served {
+  jobId: string
+  from: number
+  principal: Principal
+}
+
+/** One WebSocket; `from` is one that `startOf` gave. */
+interface SocketRequest extends Served {
+  /** Nothing will follow: the job has ended, and the reader has its last frame. */
+  finished: boolean
+  /** The trace of who asked. */
+  traceparent: string | null
+}
+
+/** A reader whose token is over has this long to take the close. */
+const overGraceMs = 2_000
+
 /** Serves job logs to many readers over WebSocket, SSE and as plain text. */
 export function createStream({
   storage,
   log,
+  admission,
   tracing = null,
   heartbeatMs = 15_000,
   pageFrames
@@ -94,9 +108,11 @@ export function createStream({
   const over = 'the stream is over'
 
   // A generator that waits for a silent log is woken by its abort alone: destroying the Readable waits for it in turn.
-  function openEventStream(cursor: Cursor, gone: AbortSignal): AbortController {
+  function openEventStream(cursor: Cursor, principal: Principal, gone: AbortSignal): AbortController {
     const abort = new AbortController()
     eventStreams.set(abort, cursor)
+    const release = admission.hold(principal, () => abort.abort(over))
+    abort.signal.addEventListener('abort', release, { once: true })
     gone.addEventListener('abort', () => abort.abort(over), { once: true })
     return abort
   }
@@ -135,6 +151,8 @@ export function createStream({
 
   return {
     startOf,
+    /** Whether this principal may open one more stream. Throws `too-many-streams`, `overloaded`. */
+    admit: admission.check,
     lag,
     /** Readers now, by kind. */
     counts(): Record<ReaderKind, number> {
@@ -143,11 +161,11 @@ export function createStream({
       return { websocket: readers.size, sse, text: streams.length - sse }
     },
 
-    /** Serves one WebSocket; `from` is one that `startOf` gave, `traceparent` the trace of who asked. */
+    /** Serves one WebSocket until the job's last frame or the end of the token. */
     serve(
       socket: WebSocket,
       connection: Duplex,
-      { jobId, from, finished, traceparent }: SocketRequest
+      { jobId, from, finished, principal, traceparent }: SocketRequest
     ): void {
       if (closing) {
         socket.close(closeCodes.goingAway)
@@ -164,6 +182,12 @@ export function createStream({
         abort: new AbortController()
       }
       readers.add(reader)
+      const release = admission.hold(principal, (why) => {
+        reader.abort.abort(over)
+        socket.close(closeCodes.refused, why)
+        // A slow reader has the close behind its backlog, which it may not read any more.
+        setTimeout(() => socket.terminate(), overGraceMs).unref()
+      })
       const span = tracing?.span('GET /stream/:id', {
         parent: traceparent,
         isServer: true,
@@ -171,6 +195,7 @@ export function createStream({
       })
       socket.on('close', (code) => {
         readers.delete(reader)
+        release()
         span?.set({ 'roost.frames': reader.lastSeq - from + 1, 'roost.close_code': code })
         span?.end()
       })
@@ -182,9 +207,9 @@ export function createStream({
     },
 
     /** The log as server-sent events; `from` is one that `startOf` gave, `gone` tells that the reader went away. */
-    events(jobId: string, from: number, gone: AbortSignal): Readable {
+    events({ jobId, from, principal }: Served, gone: AbortSignal): Readable {
       const cursor: Cursor = { kind: 'sse', jobId, lastSeq: from - 1, readable: null }
-      const abort = openEventStream(cursor, gone)
+      const abort = openEventStream(cursor, principal, gone)
       async function* chunks() {
         const silence = { timer: null as NodeJS.Timeout | null }
         const source = follow(pages, jobId, { from, signal: abort.signal })
@@ -218,12 +243,11 @@ export function createStream({
 
     /** What the job printed, as plain bytes. */
     text(
-      jobId: string,
-      options: { follow: boolean; attempt?: number; from: number; skipBytes?: number },
+      { jobId, principal, ...options }: Served & { follow: boolean; attempt?: number; skipBytes?: number },
       gone: AbortSignal
     ): Readable {
       const cursor: Cursor = { kind: 'text', jobId, lastSeq: options.from - 1, readable: null }
-      const abort = openEventStream(cursor, gone)
+      const abort = openEventStream(cursor, principal, gone)
       let skip = options.skipBytes ?? 0
       async function* chunks() {
         try {

@@ -14,7 +14,7 @@ export const adminExamples: Example[] = [
     token: '{{tokenText}}',
     status: 403
   },
-  { operation: 'listTokens', title: 'Every token', status: 200 },
+  { operation: 'listTokens', title: 'Every token in force', query: { active: 'true' }, status: 200 },
   { operation: 'revokeToken', title: 'It is not needed any more', params: { id: '{{token}}' }, status: 204 },
   {
     operation: 'listJobs',
@@ -22,6 +22,7 @@ export const adminExamples: Example[] = [
     token: '{{tokenText}}',
     status: 401
   },
+  { operation: 'rotateLocalToken', title: 'The admin token comes from the environment', status: 404 },
   {
     operation: 'setSecret',
     title: 'Set or replaced',

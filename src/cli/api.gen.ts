@@ -295,7 +295,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tokens, without their text */
+        /** Tokens, newest first, without their text */
         get: operations["listTokens"];
         put?: never;
         /** Make a token */
@@ -316,8 +316,31 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Revoke a token */
+        /**
+         * Revoke a token
+         * @description From the reply on it opens nothing here, and the streams that it opened are closed.
+         */
         delete: operations["revokeToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tokens/local/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replace the local token
+         * @description The old one is good no more, and its streams are closed. 404 `not-configured` where the admin token comes from the environment: change it there.
+         */
+        post: operations["rotateLocalToken"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -943,6 +966,7 @@ export interface components {
             createdAt: string;
             expiresAt: string | null;
             revokedAt: string | null;
+            lastUsedAt: string | null;
         };
         TokenRequest: {
             name: string;
@@ -955,6 +979,12 @@ export interface components {
             /** @description Shown once; only its hash is kept. */
             token: string;
             record: components["schemas"]["Token"];
+        };
+        LocalToken: {
+            /** @description The new admin token; the old one is good no more. */
+            token: string;
+            /** @description Where it stands on the machine of the service. */
+            tokenFile: string;
         };
         /** @description SEQ:HASH of an entry: what one keeps elsewhere to find out later that the newest were cut off. */
         AuditAnchor: string;
@@ -1181,8 +1211,8 @@ export interface components {
                 };
             };
         };
-        /** @description `draining`: The node is draining. `overloaded`: The node is overloaded. `storage-unavailable`: The storage takes no writes now. */
-        "draining.overloaded.storage-unavailable": {
+        /** @description `draining`: The node is draining. `issuer-unavailable`: The token's issuer cannot be reached. `overloaded`: The node is overloaded. `storage-unavailable`: The storage takes no writes now. */
+        "draining.issuer-unavailable.overloaded.storage-unavailable": {
             headers: {
                 /** @description Seconds to wait. */
                 "Retry-After"?: number;
@@ -1193,7 +1223,7 @@ export interface components {
                     /** @constant */
                     status?: 503;
                     /** @enum {string} */
-                    code?: "draining" | "overloaded" | "storage-unavailable";
+                    code?: "draining" | "issuer-unavailable" | "overloaded" | "storage-unavailable";
                 };
             };
         };
@@ -1255,8 +1285,8 @@ export interface components {
                 };
             };
         };
-        /** @description `overloaded`: The node is overloaded. `storage-unavailable`: The storage takes no writes now. */
-        "overloaded.storage-unavailable": {
+        /** @description `issuer-unavailable`: The token's issuer cannot be reached. `overloaded`: The node is overloaded. `storage-unavailable`: The storage takes no writes now. */
+        "issuer-unavailable.overloaded.storage-unavailable": {
             headers: {
                 /** @description Seconds to wait. */
                 "Retry-After"?: number;
@@ -1267,7 +1297,7 @@ export interface components {
                     /** @constant */
                     status?: 503;
                     /** @enum {string} */
-                    code?: "overloaded" | "storage-unavailable";
+                    code?: "issuer-unavailable" | "overloaded" | "storage-unavailable";
                 };
             };
         };
@@ -1324,6 +1354,22 @@ export interface components {
                     status?: 426;
                     /** @enum {string} */
                     code?: "upgrade-required";
+                };
+            };
+        };
+        /** @description `too-many-streams`: Too many streams are open. `rate-limited`: Too many requests. */
+        "too-many-streams.rate-limited": {
+            headers: {
+                /** @description Seconds to wait. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 429;
+                    /** @enum {string} */
+                    code?: "too-many-streams" | "rate-limited";
                 };
             };
         };
@@ -1412,6 +1458,20 @@ export interface components {
                     status?: 404;
                     /** @enum {string} */
                     code?: "not-found" | "token-not-found";
+                };
+            };
+        };
+        /** @description `not-configured`: This feature is not switched on here. */
+        "not-configured": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 404;
+                    /** @enum {string} */
+                    code?: "not-configured";
                 };
             };
         };
@@ -1509,7 +1569,7 @@ export interface operations {
             429: components["responses"]["rate-limited.quota-exceeded"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["draining.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     listJobs: {
@@ -1556,7 +1616,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     getJob: {
@@ -1590,7 +1650,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     cancelJob: {
@@ -1642,7 +1702,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     rerunJob: {
@@ -1681,7 +1741,7 @@ export interface operations {
             429: components["responses"]["rate-limited.quota-exceeded"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["draining.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     streamJob: {
@@ -1726,10 +1786,10 @@ export interface operations {
             421: components["responses"]["misdirected-request"];
             422: components["responses"]["invalid"];
             426: components["responses"]["upgrade-required"];
-            429: components["responses"]["rate-limited"];
+            429: components["responses"]["too-many-streams.rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     followJob: {
@@ -1781,10 +1841,10 @@ export interface operations {
             417: components["responses"]["expectation-failed"];
             421: components["responses"]["misdirected-request"];
             422: components["responses"]["invalid"];
-            429: components["responses"]["rate-limited"];
+            429: components["responses"]["too-many-streams.rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     readJobLogs: {
@@ -1823,10 +1883,10 @@ export interface operations {
             417: components["responses"]["expectation-failed"];
             421: components["responses"]["misdirected-request"];
             422: components["responses"]["invalid"];
-            429: components["responses"]["rate-limited"];
+            429: components["responses"]["too-many-streams.rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     listPods: {
@@ -1873,7 +1933,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     evict: {
@@ -1924,7 +1984,7 @@ export interface operations {
             429: components["responses"]["rate-limited.disruption-budget"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     listNodes: {
@@ -1957,7 +2017,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     drainNode: {
@@ -1994,7 +2054,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     undrainNode: {
@@ -2031,7 +2091,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     listQueue: {
@@ -2070,7 +2130,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     getHealth: {
@@ -2125,7 +2185,6 @@ export interface operations {
             400: components["responses"]["bad-request"];
             408: components["responses"]["timeout"];
             417: components["responses"]["expectation-failed"];
-            429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
         };
@@ -2162,7 +2221,6 @@ export interface operations {
             408: components["responses"]["timeout"];
             417: components["responses"]["expectation-failed"];
             422: components["responses"]["invalid"];
-            429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
             /** @description It takes none now. */
@@ -2185,14 +2243,23 @@ export interface operations {
     };
     listTokens: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only those of this tenant. */
+                tenant?: string;
+                /** @description true: only tokens in force; false: only those that expired or were revoked. */
+                active?: boolean;
+                /** @description Most items in the answer. */
+                limit?: number;
+                /** @description As the page before gave it. */
+                cursor?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Every token, revoked ones too. */
+            /** @description A page of tokens. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2210,10 +2277,11 @@ export interface operations {
             408: components["responses"]["timeout"];
             417: components["responses"]["expectation-failed"];
             421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     createToken: {
@@ -2250,7 +2318,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     revokeToken: {
@@ -2285,7 +2353,41 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+        };
+    };
+    rotateLocalToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The new token. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalToken"];
+                };
+            };
+            400: components["responses"]["malformed.bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-configured"];
+            408: components["responses"]["timeout"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-media-type"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     listSecrets: {
@@ -2322,7 +2424,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     setSecret: {
@@ -2363,7 +2465,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     removeSecret: {
@@ -2398,7 +2500,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     backup: {
@@ -2441,7 +2543,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     listAudit: {
@@ -2492,7 +2594,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     verifyAudit: {
@@ -2526,7 +2628,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     getOpenapi: {
@@ -2644,7 +2746,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded.storage-unavailable"];
+            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
 }

@@ -5,7 +5,16 @@ import { dirname, join, resolve } from 'node:path'
 import { Ajv } from 'ajv'
 import type * as Yaml from 'yaml'
 import { distance, toFieldErrors } from '../validation.ts'
-import { ConfigSchema, environment, flags, foreignEnvironment, secretKeys, type Config } from './schema.ts'
+import { faultsOfIssuers } from './issuers.ts'
+import {
+  ConfigSchema,
+  environment,
+  flags,
+  foreignEnvironment,
+  secretKeys,
+  type Config,
+  type Kind
+} from './schema.ts'
 
 /** A start that cannot go on: every line names a key, what was wrong and what would be right. */
 export class ConfigError extends Error {
@@ -71,6 +80,8 @@ export function loadConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Loa
   }
   if (problems.length > 0) throw new ConfigError(problems)
   const config = given as Config
+  const faults = [...faultsOfOrigins(config.corsOrigins), ...faultsOfIssuers(config.jwt)]
+  if (faults.length > 0) throw new ConfigError(faults)
   const base = readFrom === null ? process.cwd() : dirname(readFrom)
   config.dataDir =
     config.dataDir === ''
@@ -160,6 +171,12 @@ function readYaml(file: string, problems: string[]): Record<string, unknown> {
   return {}
 }
 
+/** `*` beside names would say two things at once. */
+const faultsOfOrigins = (origins: readonly string[]): string[] =>
+  origins.length > 1 && origins.includes('*')
+    ? ['corsOrigins has * beside other origins; give * alone, or only the origins that you mean']
+    : []
+
 function readSecretFile(file: string): string {
   try {
     return readFileSync(file, 'utf8').trim()
@@ -168,7 +185,7 @@ function readSecretFile(file: string): string {
   }
 }
 
-function convert(value: string, kind: 'text' | 'integer' | 'list' | 'flag'): unknown {
+function convert(value: string, kind: Kind): unknown {
   if (kind === 'integer') return /^\d+$/.test(value) ? Number(value) : value
   if (kind === 'list')
     return value
@@ -176,7 +193,17 @@ function convert(value: string, kind: 'text' | 'integer' | 'list' | 'flag'): unk
       .map((part) => part.trim())
       .filter((part) => part !== '')
   if (kind === 'flag') return value === 'true'
+  if (kind === 'json') return readJson(value)
   return value
+}
+
+/** The value of the text; the text itself where it is no JSON, which no schema of such a key takes. */
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
 }
 
 function suggest(name: string, known: readonly string[]): string {

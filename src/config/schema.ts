@@ -1,5 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { stringEnum } from '../schemas/ref.ts'
+import { Issuer } from './issuers.ts'
+import { Limits, rate } from './limits.ts'
 
 const amount = Type.Unsafe<number | string>({
   type: ['number', 'string'],
@@ -27,15 +29,29 @@ export const ConfigSchema = Type.Object(
       default: [],
       description: 'Further Host names under which the service may be asked.'
     }),
-    corsOrigins: Type.Array(Type.String({ minLength: 1 }), {
+    corsOrigins: Type.Array(
+      Type.String({
+        pattern: '^(\\*|https?://[^/*\\s]+)$',
+        description: 'scheme://host[:port] without a path, or * alone for every origin'
+      }),
+      { default: [], description: 'Origins of pages that may call the API.' }
+    ),
+    trustProxy: Type.Array(
+      Type.String({
+        pattern: '^[0-9a-fA-F.:]+(/[0-9]{1,3})?$',
+        description: 'an IP address or a network such as 10.0.0.0/8'
+      }),
+      { default: [], description: 'Proxies whose X-Forwarded-For is believed.' }
+    ),
+    jwt: Type.Array(Issuer, {
       default: [],
-      description: 'Origins of pages that may call the API.'
+      description: 'Who else may vouch for a client: issuers of JWTs.'
     }),
-    rateLimit: Type.String({
+    rateLimit: rate({
       default: 'off',
-      pattern: '^(off|[0-9]+/[0-9]+)$',
-      description: 'off, or REQUESTS/SECONDS for each client.'
+      description: 'off, or REQUESTS/SECONDS of each token, and of each address without one.'
     }),
+    limits: Limits,
     metricsPort: Type.Union([Type.Integer({ minimum: 0, maximum: 65_535 }), Type.Null()], {
       default: null,
       description: 'Serves /metrics without a token on a port of its own.'
@@ -117,8 +133,8 @@ export const ConfigSchema = Type.Object(
 )
 export type Config = Static<typeof ConfigSchema>
 
-/** How a value comes out of the environment or a flag: as text, as a number, or as a comma-separated list. */
-type Kind = 'text' | 'integer' | 'list' | 'flag'
+/** How a value comes out of the environment or a flag: as text, a number, a comma-separated list, or JSON. */
+export type Kind = 'text' | 'integer' | 'list' | 'flag' | 'json'
 
 /** The environment's names (design §12, fixed) -> the key of the configuration. */
 export const environment: Record<string, [key: keyof Config, kind: Kind]> = {
@@ -129,6 +145,9 @@ export const environment: Record<string, [key: keyof Config, kind: Kind]> = {
   ROOST_TOKEN_FILE: ['tokenFile', 'text'],
   ROOST_DATABASE_URL: ['databaseUrl', 'text'],
   ROOST_ALLOWED_HOSTS: ['allowedHosts', 'list'],
+  ROOST_CORS_ORIGINS: ['corsOrigins', 'list'],
+  ROOST_TRUST_PROXY: ['trustProxy', 'list'],
+  ROOST_JWT: ['jwt', 'json'],
   ROOST_RATE_LIMIT: ['rateLimit', 'text'],
   ROOST_METRICS_PORT: ['metricsPort', 'integer'],
   ROOST_LOG_LEVEL: ['logLevel', 'text'],

@@ -247,13 +247,26 @@ export interface TokenRecord {
   createdAt: number
   expiresAt: number | null
   revokedAt: number | null
+  /** To about a minute. */
+  lastUsedAt: number | null
+}
+export interface TokenFilter {
+  tenant?: string
+  /** True: only those that are neither revoked nor expired at `now`; false: only the others. */
+  active?: boolean
+  now: number
+  /** Newest first. */
+  limit: number
+  cursor?: string
 }
 export interface TokenReader {
+  find(id: string): Promise<TokenRecord | null>
   findByHash(hash: string): Promise<TokenRecord | null>
-  list(): Promise<TokenRecord[]>
+  list(filter: TokenFilter): Promise<Page<TokenRecord>>
 }
 export interface TokenWriter {
   insert(token: TokenRecord): Promise<void>
+  touch(id: string, lastUsedAt: number): Promise<void>
   revoke(id: string, at: number): Promise<boolean>
 }
 

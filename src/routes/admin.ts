@@ -1,15 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type {} from '../../plugins/audit/index.ts'
-import type {} from '../../plugins/auth/index.ts'
 import type {} from '../../plugins/secrets/index.ts'
 import type {} from '../../plugins/storage/index.ts'
 import { RoostError } from '../errors.ts'
 import { problems } from '../problem.ts'
 import { secretNamePattern } from '../schemas/job.ts'
-import { list } from '../schemas/list.ts'
-import { nullable, ref } from '../schemas/ref.ts'
-import { NewToken, Token, TokenRequest } from '../schemas/token.ts'
+import { nullable } from '../schemas/ref.ts'
 import { requesterOf } from './requester.ts'
 
 const SecretParams = Type.Object(
@@ -18,54 +14,6 @@ const SecretParams = Type.Object(
 )
 
 export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
-  app.get(
-    '/v1/tokens',
-    {
-      config: { scope: 'admin' },
-      schema: {
-        operationId: 'listTokens',
-        tags: ['admin'],
-        summary: 'Tokens, without their text',
-        response: { 200: list(Token, 'Every token, revoked ones too.') }
-      }
-    },
-    async () => ({ items: await app.auth.list(), cursor: null })
-  )
-  app.post(
-    '/v1/tokens',
-    {
-      config: { scope: 'admin' },
-      schema: {
-        operationId: 'createToken',
-        tags: ['admin'],
-        summary: 'Make a token',
-        body: ref(TokenRequest),
-        response: { 201: { ...ref(NewToken), description: 'The token; its text is shown this once.' } }
-      }
-    },
-    async (request, reply) => reply.code(201).send(await app.auth.create(request.body, requesterOf(request)))
-  )
-  app.delete(
-    '/v1/tokens/:id',
-    {
-      config: { scope: 'admin' },
-      schema: {
-        operationId: 'revokeToken',
-        tags: ['admin'],
-        summary: 'Revoke a token',
-        params: Type.Object(
-          { id: Type.String({ minLength: 1, maxLength: 64, description: 'The id of a token.' }) },
-          { additionalProperties: false }
-        ),
-        response: { 204: Type.Null({ description: 'Revoked.' }), ...problems('token-not-found') }
-      }
-    },
-    async (request, reply) => {
-      await app.auth.revoke(request.params.id, requesterOf(request))
-      return reply.code(204).send(null)
-    }
-  )
-
   app.get(
     '/v1/secrets',
     {

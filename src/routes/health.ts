@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type {} from '../../plugins/capacity/index.ts'
+import type {} from '../../plugins/limits/index.ts'
 import type {} from '../../plugins/node/index.ts'
 import type {} from '../../plugins/runtimes/index.ts'
 import type {} from '../../plugins/scheduler/index.ts'
@@ -71,7 +72,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/livez',
     {
-      config: { public: true, anyHost: true },
+      config: { public: true, isProbe: true },
       schema: {
         operationId: 'getLive',
         tags: ['health'],
@@ -85,7 +86,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/readyz',
     {
-      config: { public: true, anyHost: true },
+      config: { public: true, isProbe: true },
       schema: {
         operationId: 'getReady',
         tags: ['health'],
@@ -109,9 +110,11 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const storage = await app.storage.status()
       const { draining } = app.scheduler.status()
+      const overload = app.overload()
       const checks = [
         { name: 'storage', ok: storage.writable, message: storage.message },
-        { name: 'scheduler', ok: !draining, message: draining ? 'The node is draining' : null }
+        { name: 'scheduler', ok: !draining, message: draining ? 'The node is draining' : null },
+        { name: 'load', ok: overload === null, message: overload }
       ]
       const ready = checks.every(({ ok }) => ok)
       return reply.code(ready ? 200 : 503).send({

@@ -64,12 +64,14 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
       response: {
         101: Type.Null({ description: 'Switching to WebSocket.' }),
         200: { ...ref(Frame), description: 'Each message of the WebSocket.' },
-        ...problems('job-not-found', 'upgrade-required')
+        ...problems('job-not-found', 'upgrade-required', 'too-many-streams')
       }
     },
     // Everything that can be refused is refused before the upgrade.
     preHandler: async (request) => {
-      const job = await app.scheduler.get(request.params.id, requesterOf(request).principal)
+      const { principal } = requesterOf(request)
+      app.stream.admit(principal)
+      const job = await app.scheduler.get(request.params.id, principal)
       const { from, lastSeq } = await app.stream.startOf(job.id, request.query)
       request.streamStart = { from, finished: job.finishedAt !== null && from > lastSeq }
     },
@@ -81,12 +83,11 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
       )
     },
     wsHandler: (socket, request) => {
-      const { from, finished } = request.streamStart!
       app.stream.serve(socket, request.raw.socket, {
         jobId: request.params.id,
-        from,
-        finished,
-        traceparent: request.traceparent
+        principal: requesterOf(request).principal,
+        traceparent: request.traceparent,
+        ...request.streamStart!
       })
     }
   })
@@ -118,12 +119,14 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
             content: { 'text/event-stream': { schema: StreamEvent } }
           },
           204: Type.Null({ description: 'Nothing will follow.' }),
-          ...problems('job-not-found')
+          ...problems('job-not-found', 'too-many-streams')
         }
       }
     },
     async (request, reply) => {
-      const job = await app.scheduler.get(request.params.id, requesterOf(request).principal)
+      const { principal } = requesterOf(request)
+      app.stream.admit(principal)
+      const job = await app.scheduler.get(request.params.id, principal)
       const header = request.headers['last-event-id']
       const lastEventId = header === undefined || header === '' ? null : String(header)
       if (lastEventId !== null && !/^\d{1,15}$/.test(lastEventId)) {
@@ -143,7 +146,7 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
           'cache-control': 'no-store',
           'x-accel-buffering': 'no'
         })
-        .send(app.stream.events(job.id, from, goneSignal(reply)))
+        .send(app.stream.events({ jobId: job.id, from, principal }, goneSignal(reply)))
     }
   )
 
@@ -172,21 +175,22 @@ export const streamRoutes: FastifyPluginAsyncTypebox = async (app) => {
             description: 'stdout and stderr as they came.',
             content: { 'text/plain': { schema: Type.String() } }
           },
-          ...problems('job-not-found')
+          ...problems('job-not-found', 'too-many-streams')
         }
       }
     },
     async (request, reply) => {
       const { follow = false, tail, attempt } = request.query
-      const job = await app.scheduler.get(request.params.id, requesterOf(request).principal)
+      const { principal } = requesterOf(request)
+      app.stream.admit(principal)
+      const job = await app.scheduler.get(request.params.id, principal)
       const start =
         tail === undefined ? { from: 1, skipBytes: 0 } : await app.stream.lineStart(job.id, tail, attempt)
       return reply
         .headers({ 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' })
         .send(
           app.stream.text(
-            job.id,
-            { follow, ...start, ...(attempt === undefined ? {} : { attempt }) },
+            { jobId: job.id, principal, follow, ...start, ...(attempt === undefined ? {} : { attempt }) },
             goneSignal(reply)
           )
         )

@@ -47,6 +47,7 @@ export const sharedSchemas: TSchema[] = [
   token.Token,
   token.TokenRequest,
   token.NewToken,
+  token.LocalToken,
   audit.AuditAnchor,
   audit.AuditEntry,
   audit.AuditVerdict,

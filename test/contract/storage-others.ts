@@ -1,4 +1,4 @@
-import type { Agent, AuditRecord } from '../../src/contracts/storage.ts'
+import type { Agent, AuditRecord, TokenFilter } from '../../src/contracts/storage.ts'
 import { UniqueViolation } from '../../src/errors.ts'
 import { type StorageCases, at, isCode, record, rejects } from './storage-samples.ts'
 
@@ -105,7 +105,8 @@ export const otherCases: StorageCases = {
       hash: 'f00',
       createdAt: at,
       expiresAt: null,
-      revokedAt: null
+      revokedAt: null,
+      lastUsedAt: null
     }
     const stored = { ...token, scopes: [...token.scopes] }
     await storage.write((tx) => tx.tokens.insert(stored))
@@ -119,7 +120,31 @@ export const otherCases: StorageCases = {
     t.equal(await storage.tokens.findByHash('f01'), null)
     t.equal(await storage.write((tx) => tx.tokens.revoke('t1', at + 1)), true)
     t.equal(await storage.write((tx) => tx.tokens.revoke('t1', at + 2)), false, 'only once')
-    t.strictSame(await storage.tokens.list(), [{ ...stored, revokedAt: at + 1 }])
+    const revoked = { ...stored, revokedAt: at + 1 }
+    t.strictSame(await storage.tokens.find('t1'), revoked)
+    t.equal(await storage.tokens.find('t0'), null)
+
+    const expiring = { ...stored, id: 't2', hash: 'f02', tenant: 'b', expiresAt: at + 10 }
+    const lasting = { ...stored, id: 't3', hash: 'f03' }
+    await storage.write(async (tx) => {
+      await tx.tokens.insert(expiring)
+      await tx.tokens.insert(lasting)
+      await tx.tokens.touch('t3', at + 5)
+    })
+    const idsOf = async (filter: Partial<TokenFilter>) =>
+      (await storage.tokens.list({ now: at + 9, limit: 10, ...filter })).items.map(({ id }) => id)
+    t.strictSame(await idsOf({}), ['t3', 't2', 't1'], 'newest first')
+    t.strictSame(await idsOf({ active: true }), ['t3', 't2'])
+    t.strictSame(await idsOf({ active: true, now: at + 10 }), ['t3'], 'until it expires')
+    t.strictSame(await idsOf({ active: false, now: at + 10 }), ['t2', 't1'])
+    t.strictSame(await idsOf({ tenant: 'b' }), ['t2'])
+    const page = await storage.tokens.list({ now: at, limit: 2 })
+    t.strictSame(page.items[0], { ...lasting, lastUsedAt: at + 5 })
+    t.equal(page.cursor, 't2')
+    t.strictSame(await storage.tokens.list({ now: at, limit: 2, cursor: page.cursor! }), {
+      items: [revoked],
+      cursor: null
+    })
   },
 
   'a lease has one holder, and its token grows with each new one': async (t, storage) => {

@@ -59,7 +59,13 @@ await t.test('an operation names every problem that it may answer, each under it
   for (const code of ['unauthorized', 'malformed', 'invalid', 'unplaceable', 'rate-limited', 'draining'])
     t.ok(accept.includes(code), code)
   const probe = codesOf('/livez', 'get').map(([, code]) => code)
-  for (const code of ['unauthorized', 'overloaded', 'storage-unavailable', 'misdirected-request'])
+  for (const code of [
+    'unauthorized',
+    'overloaded',
+    'rate-limited',
+    'storage-unavailable',
+    'misdirected-request'
+  ])
     t.notOk(probe.includes(code), `a probe never answers ${code}`)
 })
 
@@ -67,14 +73,19 @@ await t.test('what a route says of itself decides which problems it has in commo
   const plain: RouteFacts = {
     method: 'GET',
     scope: undefined,
-    anyHost: false,
+    isProbe: false,
     hasParams: false,
     isValidated: false,
     own: []
   }
   const added = (change: Partial<RouteFacts>) =>
     problemsOf({ ...plain, ...change }).filter((code) => !problemsOf(plain).includes(code))
-  t.same(added({ scope: 'admin' }), ['unauthorized', 'forbidden', 'storage-unavailable'])
+  t.same(added({ scope: 'admin' }), [
+    'unauthorized',
+    'forbidden',
+    'issuer-unavailable',
+    'storage-unavailable'
+  ])
   t.same(added({ hasParams: true }), ['not-found'])
   t.same(added({ isValidated: true }), ['invalid'])
   t.same(added({ method: 'POST' }), ['malformed', 'too-large', 'unsupported-media-type', 'invalid'])

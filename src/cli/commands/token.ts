@@ -6,6 +6,8 @@ import { ago, plain } from '../output.ts'
 import { answer, type Schemas } from '../session.ts'
 import { parseDuration } from '../units.ts'
 
+type Token = Schemas['Token']
+
 const scopes = [
   'read:jobs',
   'write:jobs',
@@ -16,7 +18,7 @@ const scopes = [
 ] as const satisfies readonly Schemas['Scope'][]
 
 export const token = defineCommand({
-  usage: '[create --name NAME --scope SCOPE… | list | revoke ID]',
+  usage: '[create --name NAME --scope SCOPE… | list | revoke ID | rotate]',
   flags: {
     name: { type: 'string', short: 'n', value: 'NAME', help: 'create: who or what it is for' },
     scope: {
@@ -29,18 +31,19 @@ export const token = defineCommand({
     tenant: {
       type: 'string',
       value: 'TENANT',
-      help: 'create: whose jobs it sees and makes (default: default)'
+      help: 'create: whose jobs it sees and makes (default: default); list: only of this tenant'
     },
     expires: {
       type: 'string',
       value: 'TIME',
       help: 'create: valid for this long: 12h, 30d (default: for good)'
-    }
+    },
+    all: { type: 'boolean', short: 'a', help: 'list: also those that expired or were revoked' }
   },
   positionals: [0, 2],
-  completes: ['create', 'list', 'revoke'],
+  completes: ['create', 'list', 'revoke', 'rotate'],
   notes: [
-    'Without more: prints the token that the command itself uses. The text of a created token is shown once.'
+    'Without more: prints the token that the command itself uses. The text of a created token is shown once. What a revoked token holds open is closed at once. rotate replaces the local token, which the command reads by itself.'
   ],
   examples: [
     'roost token',
@@ -49,7 +52,8 @@ export const token = defineCommand({
   ],
   async run(context, values, [act, id]) {
     if (act === undefined) return await printOwn(context)
-    if (act === 'list') return await printTokens(context)
+    if (act === 'list') return await printTokens(context, values.tenant, values.all === true)
+    if (act === 'rotate') return await rotate(context)
     if (act === 'revoke') {
       if (id === undefined)
         throw new UsageError('Which token? roost token revoke ID', 'See them with: roost token list')
@@ -59,7 +63,7 @@ export const token = defineCommand({
         : await context.print(`${id} is revoked\n`)
     }
     if (act !== 'create')
-      throw new UsageError(`'roost token' takes create, list or revoke; got ${JSON.stringify(act)}`)
+      throw new UsageError(`'roost token' takes create, list, revoke or rotate; got ${JSON.stringify(act)}`)
     const wanted = values.scope?.flatMap((text) => text.split(',')) ?? []
     const unknown = wanted.find((scope) => !(scopes as readonly string[]).includes(scope))
     if (unknown !== undefined)
@@ -96,15 +100,41 @@ async function printOwn(context: Context): Promise<void> {
   else await context.print(`${text}\n`)
 }
 
-async function printTokens(context: Context): Promise<void> {
-  const list = await answer((await context.client()).GET('/v1/tokens'))
-  if (context.json) return await context.printJson(list)
+async function rotate(context: Context): Promise<void> {
+  const made = await answer((await context.client()).POST('/v1/tokens/local/rotate'))
+  if (context.json) await context.printJson(made)
+  else await context.print(`The local token is a new one, in ${made.tokenFile}\n`)
+}
+
+/** Every token that fits, read in pages. */
+async function listTokens(context: Context, filter: { tenant?: string; active?: boolean }): Promise<Token[]> {
+  const client = await context.client()
+  const items: Token[] = []
+  let cursor: string | null = null
+  do {
+    const query = { ...filter, limit: 1000, ...(cursor === null ? {} : { cursor }) }
+    const page: { items: Token[]; cursor: string | null } = await answer(
+      client.GET('/v1/tokens', { params: { query } })
+    )
+    items.push(...page.items)
+    cursor = page.cursor
+  } while (cursor !== null)
+  return items
+}
+
+async function printTokens(context: Context, tenant: string | undefined, all: boolean): Promise<void> {
+  const items = await listTokens(context, {
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(all ? {} : { active: true })
+  })
+  if (context.json) return await context.printJson({ items, cursor: null })
   const now = Date.now()
-  const rows = list.items.map(({ id, name, tenant, scopes: granted, createdAt, expiresAt, revokedAt }) => [
-    id,
-    plain(name),
-    tenant,
+  const rows = items.map(({ lastUsedAt, createdAt, expiresAt, revokedAt, ...token }) => [
+    token.id,
+    plain(token.name),
+    token.tenant,
     ago(createdAt, now),
+    lastUsedAt === null ? 'never' : ago(lastUsedAt, now),
     revokedAt !== null
       ? context.paint('red', `revoked ${ago(revokedAt, now)}`)
       : expiresAt === null
@@ -112,7 +142,7 @@ async function printTokens(context: Context): Promise<void> {
         : Date.parse(expiresAt) <= now
           ? context.paint('red', 'expired')
           : `expires ${ago(expiresAt, now)}`,
-    granted.join(' ')
+    token.scopes.join(' ')
   ])
-  await context.printTable(['ID', 'NAME', 'TENANT', 'MADE', 'VALID', 'SCOPES'], rows)
+  await context.printTable(['ID', 'NAME', 'TENANT', 'MADE', 'USED', 'VALID', 'SCOPES'], rows)
 }

@@ -1,0 +1,15 @@
+import { RoostError } from '../../src/errors.ts'
+
+const headers = { 'www-authenticate': 'Bearer realm="roost", error="invalid_token"' }
+
+/** A token that was good or is badly addressed, but is no guess: `unauthorized`. */
+export const refused = (why: string, cause?: unknown): RoostError =>
+  new RoostError('unauthorized', why, { headers, ...(cause === undefined ? {} : { cause }) })
+
+/** A token that nobody gave out: many of them from one address are guesses (failures.ts). */
+export class UnknownToken extends RoostError {
+  constructor(why: string, cause?: unknown) {
+    super('unauthorized', why, { headers, ...(cause === undefined ? {} : { cause }) })
+    this.name = 'UnknownToken'
+  }
+}
