@@ -131,8 +131,13 @@ export function joinRules(applying: readonly CompiledPolicy[], tenant: string): 
       graceSeconds: graces.length === 0 ? graceSeconds : Math.max(...graces)
     },
     jobs: applying.map(({ bounds }) => bounds),
-    nodes: policies.flatMap(({ name, allow }) =>
-      Object.entries(allow?.nodes ?? {}).map(([key, values]) => ({ policy: name, key, values }))
+    constraints: policies.flatMap(({ name, allow }) =>
+      Object.entries(allow?.nodes ?? {}).map(([key, values]) => ({
+        policy: name,
+        key,
+        operator: 'In' as const,
+        values
+      }))
     ),
     defaults: {
       timeoutSeconds: smallest(policies.map(({ defaults }) => defaults?.timeoutSeconds)),

@@ -19,8 +19,6 @@ export interface PoliciesOptions {
 export interface Policies extends PolicyReader {
   /** The policies, their file and, where the file as it is now is not valid, why. */
   status(): PolicyStatus
-  /** Names the token of a rule that goes by names; ids of tokens are all that jobs keep. */
-  learn(token: string, name: string): void
   /** Reads the file again; resolves when what is valid is in force. The old policies stay where it is not. */
   reload(): Promise<void>
   /** Reads the file for the first time, throws where it is not valid, and watches it from there on. */

@@ -6,7 +6,7 @@ import { validateConstraint } from '../../src/domain/placement/constraints.ts'
 import { decide } from '../../src/domain/decide.ts'
 import { createJob, isFinished, type JobRecord } from '../../src/domain/job-state.ts'
 import { toJob } from '../../src/domain/job-view.ts'
-import { choose, explain, isUnplaceable } from '../../src/domain/placement/index.ts'
+import { choose, explain, isUnplaceable, type PlacementJob } from '../../src/domain/placement/index.ts'
 import { RoostError } from '../../src/errors.ts'
 import { newId } from '../../src/ids.ts'
 import type { FrameBody } from '../../src/schemas/frame.ts'
@@ -14,6 +14,7 @@ import type { Job, JobSpec } from '../../src/schemas/job.ts'
 import type { Placement } from '../../src/schemas/placement.ts'
 import type { Principal } from '../../src/schemas/token.ts'
 import type { FieldError } from '../../src/schemas/problem.ts'
+import { createAdmission, type Submitter } from './admission.ts'
 import type { SchedulerContext } from './context.ts'
 import { createIdempotency, type KeepKey, type Submitted } from './idempotency.ts'
 import { localNode, toPlacementJob, toQueueEntry } from './placing.ts'
@@ -32,7 +33,13 @@ export interface SubmitOptions extends Requester {
 export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
   const { storage, clock, queue, runtimes, node } = context
   const idempotency = createIdempotency({ storage, clock, bodyKey })
+  const admission = createAdmission(context)
   const taskChecks = new Map<string, (task: unknown) => FieldError[]>()
+
+  function submitterOf({ tenant, tokenId, name }: Principal): Submitter {
+    context.policies.learn(tokenId, name)
+    return { tenant, token: tokenId }
+  }
 
   /** What no schema can say. Every field at fault at once. */
   function check(spec: JobSpec): void {
@@ -68,16 +75,19 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       throw new RoostError('invalid', `${errors[0]!.pointer} ${errors[0]!.message}`, { errors })
   }
 
-  function explainNow(spec: JobSpec): Placement {
-    return explain(toPlacementJob('new', spec), [localNode(context)], { seed: 0 })
+  const asPlacementJob = (spec: JobSpec, { tenant, token }: Submitter): PlacementJob =>
+    toPlacementJob('new', spec, context.policies.rulesFor(tenant, token).constraints)
+
+  function explainNow(job: PlacementJob): Placement {
+    return explain(job, [localNode(context)], { seed: 0 })
   }
 
   /** Refuses what waiting could never make possible. */
-  function requirePlaceable(spec: JobSpec): void {
+  function requirePlaceable(job: PlacementJob): void {
     const empty = localNode(context)
     empty.free = empty.allocatable
-    if (choose(toPlacementJob('new', spec), [empty], { seed: 0 }) !== null) return
-    const placement = explainNow(spec)
+    if (choose(job, [empty], { seed: 0 }) !== null) return
+    const placement = explainNow(job)
     if (placement.choice !== null || !isUnplaceable(placement)) return
     const reasons = placement.filtered.flatMap((filtered) =>
       filtered.reasons
@@ -87,15 +97,6 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
     throw new RoostError('unplaceable', `No node in sight could ever run this job (${reasons.join('; ')})`, {
       extra: { placement }
     })
-  }
-
-  function requireTenantMayRun(spec: JobSpec, tenant: string): void {
-    if (tenant !== 'default' && spec.task.type === 'process') {
-      throw new RoostError(
-        'policy-denied',
-        `Process jobs of tenant "${tenant}" would run as the same user as those of other tenants and could read them; use a container task`
-      )
-    }
   }
 
   /** What the job waits for. Throws `invalid` where it names a job that this tenant does not have. */
@@ -180,42 +181,52 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       context.observe.finished(job)
       return
     }
-    const entry = toQueueEntry(job, waitingFor)
+    const entry = toQueueEntry(context, job, waitingFor)
     queue.add(entry)
     context.wake(entry)
   }
 
   async function acceptNew(
-    spec: JobSpec,
+    asked: JobSpec,
     options: SubmitOptions,
     keepKey: KeepKey | null
   ): Promise<Submitted> {
-    check(spec)
-    requireTenantMayRun(spec, options.principal.tenant)
+    check(asked)
+    const submitter = submitterOf(options.principal)
+    const spec = admission.prepare(asked, submitter)
+    admission.requireAllowed(spec, submitter)
     if (context.draining)
       throw new RoostError(
         'draining',
         `Node ${node.name} is draining and takes no jobs; undrain it with: roost undrain`,
         { headers: { 'retry-after': '30' } }
       )
-    requirePlaceable(spec)
+    requirePlaceable(asPlacementJob(spec, submitter))
+    const place = admission.takePlace(submitter)
+    let accepted: Awaited<ReturnType<typeof store>> | null = null
+    try {
+      accepted = await store(spec, options, keepKey)
+      enqueue(accepted.record, accepted.waitingFor)
+    } finally {
+      place.leave(accepted !== null)
+    }
+    return { job: accepted.job, replayed: false, headers: place.headers }
+  }
+
+  async function store(spec: JobSpec, options: SubmitOptions, keepKey: KeepKey | null) {
     const now = clock.now()
-    const accepted = await storage.write(async (tx) => {
-      const { job: record, waitingFor, frames } = await insert(tx, spec, options, now)
+    return await storage.write(async (tx) => {
+      const { job: record, waitingFor } = await insert(tx, spec, options, now)
       const job = toJob(record)
       if (keepKey !== null) await keepKey(tx, job, now)
-      return { record, waitingFor, frames, job }
+      return { record, waitingFor, job }
     })
-    context.observe.accepted()
-    context.observe.appended(accepted.frames)
-    enqueue(accepted.record, accepted.waitingFor)
-    return { job: accepted.job, replayed: false }
   }
 
   return {
     /**
      * Accepts a job: when this resolves it is on disk. Throws `invalid`, `unplaceable`, `name-in-use`,
-     * `idempotency-mismatch`, `idempotency-in-flight`, `policy-denied`, `draining`, `storage-unavailable`.
+     * `idempotency-mismatch`, `idempotency-in-flight`, `policy-denied`, `quota-exceeded`, `draining`, `storage-unavailable`.
      */
     async submit(spec: JobSpec, options: SubmitOptions): Promise<Submitted> {
       const { tenant } = options.principal
@@ -229,9 +240,11 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
     /** Where the job would go now and why; stores nothing. Throws `invalid`, `policy-denied`. */
     async plan(spec: JobSpec, principal: Principal): Promise<Placement> {
       check(spec)
-      requireTenantMayRun(spec, principal.tenant)
+      const submitter = submitterOf(principal)
+      const prepared = admission.prepare(spec, submitter)
+      admission.requireAllowed(prepared, submitter)
       await requireDependencies(storage.jobs, principal.tenant, spec)
-      return explainNow(spec)
+      return explainNow(asPlacementJob(prepared, submitter))
     },
 
     /** The same spec once more, as a job of its own. Throws `job-not-found` and what `submit` throws. */

@@ -25,7 +25,7 @@ export interface SchedulerOptions {
   runtimes: Runtimes
   capacity: Capacity
   secrets: Secrets
-  policies: Pick<PolicyReader, 'rulesFor' | 'onChange'>
+  policies: PolicyReader
   log: FastifyBaseLogger
   node: { id: string; name: string; labels: Record<string, string> }
   logCapBytes: number

@@ -1,7 +1,8 @@
 import type { Requester } from '../../src/audit.ts'
 import type { Transaction } from '../../src/contracts/storage.ts'
-import { currentAttempt, isFinished, type JobRecord } from '../../src/domain/job-state.ts'
+import { currentAttempt, isFinished, type AttemptRecord, type JobRecord } from '../../src/domain/job-state.ts'
 import { toJob } from '../../src/domain/job-view.ts'
+import { evictionRefusal } from '../../src/domain/policy.ts'
 import { RoostError } from '../../src/errors.ts'
 import type { Job } from '../../src/schemas/job.ts'
 import type { Pod } from '../../src/schemas/node.ts'
@@ -51,6 +52,18 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
   function requireUnfinished(job: JobRecord): void {
     if (isFinished(job.state))
       throw new RoostError('already-finished', `Job ${job.id} has ended: ${job.state}`)
+  }
+
+  /** What policies protect stays, whoever asks. Throws `policy-denied`. */
+  function requireEvictable(job: JobRecord, { startedAt }: AttemptRecord): void {
+    const ranSeconds = startedAt === null ? 0 : Math.max(0, (context.clock.now() - startedAt) / 1000)
+    const rules = context.policies.rulesFor(job.tenant, job.submittedBy)
+    const refusal = evictionRefusal(rules, job.spec, ranSeconds)
+    if (refusal === null) return
+    const { message, ...extra } = refusal
+    throw new RoostError('policy-denied', `Job ${job.id} is not evicted: ${message}; it may be cancelled`, {
+      extra
+    })
   }
 
   return {
@@ -112,6 +125,7 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
           throw new RoostError('pod-not-found', `No workload is named ${asked.pod}`)
         throw new RoostError('already-finished', `Attempt ${named[2]} of job ${id} has ended`)
       }
+      if (attempt !== null) requireEvictable(job, attempt)
       const changed = await context.change(
         id,
         { type: 'evict', reason, requeue: asked.requeue ?? true, graceSeconds },

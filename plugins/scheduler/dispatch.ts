@@ -209,12 +209,14 @@ export function toOrder(
 ): AttemptOrder {
   const attempt = currentAttempt(job)!
   const { spec } = job
+  const rules = context.policies.rulesFor(job.tenant, job.submittedBy)
   const { cpu, memory } = spec.limits ?? {}
   return {
     name: attemptName(job.id, attempt.number),
     jobId: job.id,
     attempt: attempt.number,
     tenant: job.tenant,
+    user: rules.users.keys().next().value ?? null,
     task: spec.task,
     env: { ...spec.env, ...furtherEnv },
     resources: requestsOf(spec),

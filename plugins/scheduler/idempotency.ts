@@ -12,6 +12,8 @@ export interface Submitted {
   job: Job
   /** True where the answer is that of an earlier request. */
   replayed: boolean
+  /** What the reply tells besides, such as how many submissions are left; null where there is nothing. */
+  headers?: Record<string, string> | null
 }
 
 /** Stores the key beside the job, in the transaction that accepts it. */

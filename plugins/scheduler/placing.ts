@@ -1,5 +1,5 @@
 import { parseCpu, parseMemory } from '../../src/domain/quantity.ts'
-import type { PlacementJob, PlacementNode } from '../../src/domain/placement/index.ts'
+import type { PlacementConstraint, PlacementJob, PlacementNode } from '../../src/domain/placement/index.ts'
 import {
   currentAttempt,
   preemptions,
@@ -22,13 +22,18 @@ export function requestsOf(spec: JobSpec): { cpu: number; memoryBytes: number; g
   }
 }
 
-/** What a job asks of a node. */
-export function toPlacementJob(id: string, spec: JobSpec): PlacementJob {
+/** What a job asks of a node, the conditions of policies (`added`) included. */
+export function toPlacementJob(
+  id: string,
+  spec: JobSpec,
+  added: readonly PlacementConstraint[]
+): PlacementJob {
+  const own = spec.constraints ?? []
   return {
     id,
     taskType: spec.task.type,
     resources: requestsOf(spec),
-    constraints: spec.constraints ?? [],
+    constraints: added.length === 0 ? own : [...own, ...added],
     locality: spec.placement?.locality ?? 'prefer-local',
     node: spec.placement?.node ?? null
   }
@@ -39,10 +44,12 @@ const endsAfterDeadlineMs = (timeoutGraceSeconds + 1) * 1000
 
 /** A job as the queue keeps it. */
 export function toQueueEntry(
+  context: SchedulerContext,
   job: Pick<JobRecord, 'id' | 'tenant' | 'submittedBy' | 'spec' | 'createdAt' | 'notBefore' | 'attempts'>,
   waitingFor: Iterable<string>
 ): WaitingJob {
-  const asked = toPlacementJob(job.id, job.spec)
+  const { constraints } = context.policies.rulesFor(job.tenant, job.submittedBy)
+  const asked = toPlacementJob(job.id, job.spec, constraints)
   return {
     ...asked,
     needs: toAmounts(asked.resources),
@@ -55,6 +62,20 @@ export function toQueueEntry(
     createdAt: job.createdAt,
     notBefore: job.notBefore,
     waitingFor: new Set(waitingFor)
+  }
+}
+
+/** After a change of policies: which nodes each waiting job may use now. */
+export function refreshConstraints({ queue, policies }: SchedulerContext): void {
+  for (const entry of queue.all()) {
+    const { constraints } = policies.rulesFor(entry.tenant, entry.token)
+    const own = entry.constraints.filter(({ policy }) => policy === undefined)
+    if (constraints.length === 0 && own.length === entry.constraints.length) continue
+    // What decides where it fits decides its place in the index: it leaves and comes back.
+    const wasPinned = queue.pinned().has(entry.id)
+    queue.remove(entry.id)
+    queue.add({ ...entry, constraints: [...own, ...constraints] })
+    if (wasPinned) queue.pin(entry.id)
   }
 }
 

@@ -28,7 +28,7 @@ export function createProgress(context: SchedulerContext) {
     }
     if (attempt !== null) follow(job)
     if (job.state === 'queued') {
-      if (!queue.get(job.id) && !context.placing.has(job.id)) queue.add(toQueueEntry(job, []))
+      if (!queue.get(job.id) && !context.placing.has(job.id)) queue.add(toQueueEntry(context, job, []))
     } else {
       queue.remove(job.id)
     }

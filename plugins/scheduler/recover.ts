@@ -37,7 +37,7 @@ export async function recover(
       if (attempt === null) {
         const verdict = await waitingFor(context, job)
         if (verdict !== null) {
-          queue.add(toQueueEntry(job, verdict))
+          queue.add(toQueueEntry(context, job, verdict))
           queued++
         }
       } else if (restored !== null) {

@@ -14,7 +14,7 @@ import { createContext, maySee, type SchedulerOptions } from './context.ts'
 import { createControl, removeFinished, summaryOf } from './control.ts'
 import { createDispatch } from './dispatch.ts'
 import { openBodyKey } from './idempotency.ts'
-import { toQueueEntry } from './placing.ts'
+import { refreshConstraints, toQueueEntry } from './placing.ts'
 import { createProgress } from './progress.ts'
 import { recover } from './recover.ts'
 
@@ -132,7 +132,7 @@ export async function createScheduler(options: SchedulerOptions) {
       const unfinished = [...states.keys()].filter((id) => states.get(id) !== 'succeeded')
       const now = clock.now()
       const job = { id: newId(now), tenant, submittedBy, spec, createdAt: now, notBefore: null, attempts: [] }
-      return { ...placement, queue: explain.whyIfAdded(toQueueEntry(job, unfinished)) }
+      return { ...placement, queue: explain.whyIfAdded(toQueueEntry(context, job, unfinished)) }
     },
 
     cancel: control.cancel,
@@ -209,6 +209,7 @@ export async function createScheduler(options: SchedulerOptions) {
       forgetPolicies = context.policies.onChange(() => {
         // Weights and quotas decide what the last look found.
         context.reservation = null
+        refreshConstraints(context)
         context.wake()
       })
       context.wake()

@@ -633,7 +633,7 @@ export interface components {
              * @default 50
              */
             priority?: number;
-            /** @default 3600 */
+            /** @description Of one attempt. Default: 3600, or what a policy says. */
             timeoutSeconds?: number;
             retry?: components["schemas"]["Retry"];
             /**

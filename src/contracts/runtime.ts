@@ -9,6 +9,8 @@ export interface AttemptOrder {
   /** The attempt number, which is the fencing token. */
   attempt: number
   tenant: string
+  /** The account of this machine that a policy names for it; null: the runtime's own. */
+  user: string | null
   task: Task
   /** The job's own variables, secrets resolved. Never stored by Roost's database; a runtime keeps them 0600 at most. */
   env: Record<string, string>
@@ -84,6 +86,11 @@ export interface Runtime {
   list(): Promise<Pod[]>
   /** Ends a workload that is no attempt of ours (evict by pod name). */
   evict?(pod: string, options: { namespace: string | null; graceSeconds: number }): Promise<void>
+  /**
+   * Of a runtime whose attempts run as users of this machine: why the tenant's cannot run as `user` (null: its own), or
+   * null. Cheap: it is asked for every job.
+   */
+  findUserFault?(tenant: string, user: string | null): string | null
   /** One line for /health: how limits are enforced, what is missing. */
   describeLimits?(): string
   /** Stops observing; what runs goes on running. */

@@ -1,4 +1,4 @@
-import type { JobSpec } from '../schemas/job.ts'
+import type { Constraint, JobSpec } from '../schemas/job.ts'
 
 /*
  * What the policies say of one tenant's token, as the plugins ask for it. The policies plugin makes it of the policy
@@ -49,12 +49,8 @@ export interface JobBounds {
   logBytes: number | null
 }
 
-/** A label that a node must have for this tenant's jobs: ANDed to the constraints of the job. */
-export interface NodeLabel {
-  policy: string
-  key: string
-  values: readonly string[]
-}
+/** A condition on the labels of a node, ANDed to those of the job. */
+export type PolicyConstraint = Constraint & { policy: string }
 
 export interface EvictionBounds {
   policy: string
@@ -85,7 +81,8 @@ export interface Rules {
     graceSeconds: number
   }
   jobs: readonly JobBounds[]
-  nodes: readonly NodeLabel[]
+  /** Which nodes its jobs may use. */
+  constraints: readonly PolicyConstraint[]
   /** What a job gets that does not say. Null: the service's own default, or nothing. */
   defaults: { timeoutSeconds: number | null; cpuLimit: number | null; memoryLimit: number | null }
   /** The accounts that policies name for process jobs, each with the policies that do; more than one name is a refusal. */
@@ -97,6 +94,8 @@ export interface Rules {
 export interface PolicyReader {
   /** The rules for jobs of `tenant` submitted by `token` (its id). Cheap: the answer is kept until the policies change. */
   rulesFor(tenant: string, token: string): Rules
+  /** Tells the name of a token: policies may go by names, while jobs keep no more than the id. */
+  learn(token: string, name: string): void
   /** Called after the policies have changed. Returns the unsubscribe. */
   onChange(listener: () => void): () => void
 }
@@ -107,7 +106,7 @@ export const unrestricted: Rules = {
   quotas: [],
   preemption: { maxPerJob: 3, graceSeconds: 10 },
   jobs: [],
-  nodes: [],
+  constraints: [],
   defaults: { timeoutSeconds: null, cpuLimit: null, memoryLimit: null },
   users: new Map(),
   eviction: [],

@@ -92,12 +92,13 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         return reply.code(200).send(await app.scheduler.plan(request.body, requesterOf(request).principal))
       }
       const key = idempotencyKey(request.headers['idempotency-key'])
-      const { job, replayed } = await app.scheduler.submit(request.body, {
+      const { job, replayed, headers } = await app.scheduler.submit(request.body, {
         ...requesterOf(request),
         uniqueName: request.query.unique === 'name',
         ...(key === undefined ? {} : { idempotencyKey: key })
       })
       if (replayed) reply.header('idempotency-replayed', 'true')
+      if (headers != null) reply.headers(headers)
       return reply.code(202).header('location', `/v1/jobs/${job.id}`).send(job)
     }
   )

@@ -216,7 +216,13 @@ export const JobSpec = Type.Object(
     priority: Type.Optional(
       Type.Integer({ minimum: 0, maximum: 100, default: 50, description: 'Larger first.' })
     ),
-    timeoutSeconds: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 31_536_000, default: 3600 })),
+    timeoutSeconds: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        maximum: 31_536_000,
+        description: 'Of one attempt. Default: 3600, or what a policy says.'
+      })
+    ),
     retry: Type.Optional({ ...ref(Retry), default: {} }),
     onNodeLoss: Type.Optional(
       stringEnum(['wait', 'restart', 'fail'] as const, {

@@ -97,6 +97,7 @@ export function orderOf(task: Task, more: Partial<AttemptOrder> = {}): AttemptOr
     labels: {},
     deadlineAt: null,
     logCapBytes: 2 ** 24,
+    user: null,
     startedAt: null,
     cursor: null,
     ...more

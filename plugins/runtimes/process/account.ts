@@ -4,23 +4,25 @@ import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Account } from './command.ts'
 
-/** The account that jobs run as. Throws, with the remedy, where it does not exist or cannot be taken on. */
-export function findAccount(jobUser: string | undefined, attemptsDir: string): Account {
-  if (jobUser === undefined) {
-    const { username, uid, gid, homedir } = userInfo()
-    return { name: username, uid, gid, home: homedir }
-  }
+/**
+ * The account named `user`, as `namedBy` (a setting, a policy) does; without a name the service's own. Throws, with the
+ * remedy, where it does not exist or cannot be taken on.
+ */
+export function findAccount(user: string | undefined, attemptsDir: string, namedBy: string): Account {
+  const own = userInfo()
+  if (user === undefined || user === own.username)
+    return { name: own.username, uid: own.uid, gid: own.gid, home: own.homedir }
   if (process.getuid?.() !== 0) {
     throw new Error(
-      `Jobs are to run as ${jobUser} (ROOST_JOB_USER), which needs the service to run as root. Start it as root or unset ROOST_JOB_USER`
+      `Jobs are to run as ${user} (${namedBy}), which needs the service to run as root. Start it as root or leave the user out`
     )
   }
-  const line = passwdLine(jobUser)
+  const line = passwdLine(user)
   if (line === null)
     throw new Error(
-      `user-unknown: there is no user ${jobUser} (ROOST_JOB_USER) on this node. Create it or name another`
+      `user-unknown: there is no user ${user} (${namedBy}) on this node. Create it or name another`
     )
-  const [name = jobUser, , uid = '', gid = '', , home = '/'] = line.split(':')
+  const [name = user, , uid = '', gid = '', , home = '/'] = line.split(':')
   for (let folder = attemptsDir; folder !== '/'; folder = dirname(folder)) {
     if ((statSync(folder).mode & 0o001) === 0 && folder !== attemptsDir) {
       throw new Error(

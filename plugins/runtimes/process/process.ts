@@ -1,5 +1,4 @@
 import {
-  chmodSync,
   chownSync,
   existsSync,
   mkdirSync,
@@ -14,7 +13,8 @@ import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { systemClock, type Clock } from '../../../src/contracts/clock.ts'
 import type { AttemptOrder, Report, Runtime } from '../../../src/contracts/runtime.ts'
-import { findAccount, findPrefix, findTool } from './account.ts'
+import { findTool } from './account.ts'
+import { createAccounts, type Accounts } from './accounts.ts'
 import { createAttempt, fence, type LiveAttempt } from './attempt.ts'
 import { isAlive, messageOf, parseEnd, readBootId, readFacts, streams } from './attempt-files.ts'
 import { openCgroups, type Cgroups } from './cgroup.ts'
@@ -25,7 +25,6 @@ import {
   environmentOf,
   findProgram,
   shimOrder,
-  type Account,
   type StartFault
 } from './command.ts'
 import { createDeadlines, type Deadlines } from './deadlines.ts'
@@ -86,8 +85,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     deadlines: Deadlines
     cgroups: Cgroups
     boot: string
-    account: Account
-    prefix: string[]
+    accounts: Accounts
     envProgram: string
     pipeDir: string
   } | null = null
@@ -235,13 +233,16 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
 
   /** The order for the shim, or what stands in its way on this node. */
   function prepareOrder(order: AttemptOrder): string | StartFault {
-    const { deadlines, cgroups, account, prefix, envProgram } = opened()
+    const { accounts, deadlines, cgroups, envProgram } = opened()
     const { name, limits, deadlineAt } = order
     const task = commandOf(order.task)
     if (task === null)
       return { code: 'invalid-task', message: 'A process task needs a command', retriable: false }
     const diskFault = findDiskFault()
     if (diskFault !== null) return diskFault
+    const runner = accounts.claim(order.tenant, order.user)
+    if (isFault(runner)) return runner
+    const { account, prefix } = runner
     const cwd = task.cwd ?? folderOf(name)
     const env = environmentOf(order, { account, base: baseEnv, hideGpus: hasGpus })
     const fault = (task.cwd == null ? null : checkFolder(cwd)) ?? checkStrings(task.command, env)
@@ -281,18 +282,16 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     const folder = folderOf(order.name)
     place(cwd == null)
     if (stdin != null) writeFileSync(`${folder}.stdin`, stdin, { mode: 0o600 })
-    if (options.jobUser === undefined) return
-    const {
-      account: { uid, gid },
-      pipeDir
-    } = opened()
+    const { accounts, pipeDir } = opened()
+    const runner = accounts.claim(order.tenant, order.user)
+    if (isFault(runner) || !runner.isForeign) return
+    const { uid, gid } = runner.account
     // A job may open its own /dev/stdout again, as its own user.
     for (const stream of streams) chownSync(join(pipeDir, 'live', `${order.name}.${stream}`), uid, gid)
     if (cwd == null) chownSync(folder, uid, gid)
   }
 
   const folderOf = (name: string) => join(attemptsDir, name)
-  const folderMode = () => (options.jobUser === undefined ? 0o700 : 0o711)
 
   function resume(order: AttemptOrder): void {
     const folder = folderOf(order.name)
@@ -306,6 +305,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
         message: 'The files of the attempt are gone, and with them its exit status'
       })
     }
+    holdAccount(order)
     const attempt = track(order)
     const isShimGone = facts.shim === null || !isAlive(facts.shim)
     if (!isShimGone || facts.end !== null) return attempt.resume(facts, false)
@@ -314,16 +314,21 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     attempt.resume(readFacts(folder) ?? facts, true)
   }
 
+  /** What was started before, under whatever policies, keeps its account to itself. */
+  function holdAccount({ name, tenant }: AttemptOrder): void {
+    const { accounts, pipeDir } = opened()
+    const pipe = statSync(join(pipeDir, 'live', `${name}.stdout`), { throwIfNoEntry: false })
+    if (pipe !== undefined) accounts.adopt(tenant, pipe.uid)
+  }
+
   return {
     name: 'process',
     taskTypes: ['process'],
     async open(report) {
-      mkdirSync(attemptsDir, { recursive: true, mode: folderMode() })
-      for (const folder of [runDir, outputDir]) mkdirSync(folder, { recursive: true, mode: 0o700 })
-      if (options.jobUser !== undefined) letPass(options.dataDir)
-      const account = findAccount(options.jobUser, attemptsDir)
-      for (const folder of [attemptsDir, join(runDir, 'deadlines')]) mkdirSync(folder, { recursive: true })
-      chmodSync(attemptsDir, folderMode())
+      for (const folder of [attemptsDir, runDir, outputDir])
+        mkdirSync(folder, { recursive: true, mode: 0o700 })
+      mkdirSync(join(runDir, 'deadlines'), { recursive: true })
+      const accounts = createAccounts({ dataDir, attemptsDir, jobUser: options.jobUser, clock })
       const shell = options.shell ?? findTool('dash') ?? findTool('sh')
       if (shell === null) throw new Error('The process runtime needs a POSIX sh in PATH')
       const cgroups = openCgroups()
@@ -344,10 +349,9 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
         spawner,
         pipeDir,
         cgroups,
-        account,
+        accounts,
         deadlines: createDeadlines(join(runDir, 'deadlines'), clock),
         boot: readBootId(),
-        prefix: findPrefix(options.jobUser === undefined ? null : account),
         envProgram: findTool('env') ?? '/usr/bin/env'
       }
       await spawner.open()
@@ -414,6 +418,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
           }
         }))
     },
+    findUserFault: (tenant, user) => machinery?.accounts.findFault(tenant, user) ?? null,
     describeLimits: () => machinery?.cgroups.description ?? 'none: the process runtime is not open',
     async close() {
       isClosed = true
@@ -431,10 +436,4 @@ const isFault = (result: unknown): result is StartFault =>
 /** Names become folders. */
 function checkName(name: string): void {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/.test(name)) throw new Error(`Not the name of an attempt: ${name}`)
-}
-
-/** Lets other users pass through a folder of ours without letting them read it: the job's folder is below. */
-function letPass(folder: string): void {
-  const { uid, mode } = statSync(folder)
-  if (uid === process.getuid?.()) chmodSync(folder, (mode & 0o777) | 0o011)
 }

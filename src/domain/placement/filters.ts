@@ -43,7 +43,13 @@ export function reasonsAgainst(demand: Demand, node: PlacementNode): Reason[] {
     .map((filter) => filter.reason(demand, node))
   demand.constraints.forEach((constraint, index) => {
     if (demand.matchers[index]!(node.labels)) return
-    reasons.push({ code: 'constraint', message: describeMismatch(constraint, node.labels), permanent: true })
+    const mismatch = describeMismatch(constraint, node.labels)
+    const { policy } = constraint
+    reasons.push(
+      policy === undefined
+        ? { code: 'constraint', message: mismatch, permanent: true }
+        : { code: 'policy', message: `policy "${policy}": ${mismatch}`, permanent: true }
+    )
   })
   return reasons
 }

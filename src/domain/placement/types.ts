@@ -9,11 +9,14 @@ export interface Needs {
   gpu: number
 }
 
+/** A condition on labels of the node: the job's own, or one that a policy adds. */
+export type PlacementConstraint = Constraint & { policy?: string }
+
 export interface PlacementJob {
   id: string
   taskType: string
   resources: Needs
-  constraints: readonly Constraint[]
+  constraints: readonly PlacementConstraint[]
   locality: 'local-only' | 'prefer-local' | 'any'
   /** Id or name of the only node that will do; null = any. */
   node: string | null

@@ -61,7 +61,17 @@ export function createWaiting(msPerPoint: number) {
   const delayed = createSortedList<WaitingJob>((a, b) => a.notBefore! - b.notBefore! || byId(a, b))
   /** Jobs for which others are being ended: they come before everybody. */
   const pinned = new Map<string, WaitingJob>()
+  /** How many there are, by tenant and by tenant and token. */
+  const counts = new Map<string, number>()
   let version = 0
+
+  function count({ tenant, token }: WaitingJob, by: 1 | -1): void {
+    for (const key of [tenant, tokenKey(tenant, token)]) {
+      const now = (counts.get(key) ?? 0) + by
+      if (now === 0) counts.delete(key)
+      else counts.set(key, now)
+    }
+  }
 
   function lineOf(job: WaitingJob): Line {
     let tenant = tenants.get(job.tenant)
@@ -138,6 +148,11 @@ export function createWaiting(msPerPoint: number) {
       return tenants.size > 0 || pinned.size > 0
     },
     get: (id: string): WaitingJob | undefined => entries.get(id),
+    /** A copy: what is looked at may be taken out and put back. */
+    all: (): WaitingJob[] => [...entries.values()],
+    /** How many of the tenant wait, or of one of its tokens. */
+    count: (tenant: string, token: string | null): number =>
+      counts.get(token === null ? tenant : tokenKey(tenant, token)) ?? 0,
     tenants: (): ReadonlyMap<string, Tenant> => tenants,
     shapes: (): ReadonlyMap<string, Shape> => shapes,
     pinned: (): ReadonlyMap<string, WaitingJob> => pinned,
@@ -149,6 +164,7 @@ export function createWaiting(msPerPoint: number) {
       if (entries.has(job.id)) return
       entries.set(job.id, job)
       ages.add(job)
+      count(job, 1)
       place(job)
     },
     remove(id: string): WaitingJob | undefined {
@@ -156,6 +172,7 @@ export function createWaiting(msPerPoint: number) {
       if (job === undefined) return undefined
       entries.delete(id)
       ages.delete(job)
+      count(job, -1)
       if (pinned.delete(id)) return job
       if (!aside.delete(job)) removeReady(job)
       else if (job.notBefore !== null) delayed.delete(job)
@@ -202,6 +219,9 @@ export function createWaiting(msPerPoint: number) {
     }
   }
 }
+
+/** A tenant is a DNS label, so the space cannot be part of it. */
+const tokenKey = (tenant: string, token: string): string => `${tenant} ${token}`
 
 export type Waiting = ReturnType<typeof createWaiting>
 
