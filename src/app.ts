@@ -25,7 +25,7 @@ import { loadExtension } from './extension.ts'
 import { addHttpHooks, readHttp } from './http.ts'
 import { isLoopback } from './loopback.ts'
 import { sendProblem } from './problem.ts'
-import { rememberSecret } from './redact.ts'
+import { rememberPassword, rememberSecret } from './redact.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { documentRoutes } from './routes/documents.ts'
@@ -58,8 +58,8 @@ export async function createApp(
   config: Config,
   { clock = systemClock, tracing = null, logTo, serializerCompiler = plainSerializer }: AppOptions = {}
 ): Promise<FastifyInstance> {
-  if (config.token !== '') rememberSecret(config.token)
-  if (config.databaseUrl !== '') rememberSecret(config.databaseUrl)
+  rememberSecret(config.token)
+  rememberPassword(config.databaseUrl)
   const app = Fastify(readHttp(config, logTo, tracing)).withTypeProvider<TypeBoxTypeProvider>()
   app.decorate('clock', clock)
   app.setValidatorCompiler(createValidatorCompiler())

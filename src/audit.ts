@@ -1,3 +1,4 @@
+import { traceIdOf } from './trace-context.ts'
 import type { AuditRecord } from './contracts/storage.ts'
 import type { Principal } from './schemas/token.ts'
 
@@ -24,7 +25,7 @@ export const system: Requester = {
  * `after` of what changed, and never a secret's value.
  */
 export function auditRecord(
-  { principal, requestId, address = null, client = null }: Requester,
+  { principal, requestId, address = null, client = null, traceparent }: Requester,
   at: number,
   action: string,
   subject: string,
@@ -40,6 +41,6 @@ export function auditRecord(
     requestId,
     address,
     client,
-    detail
+    detail: traceparent === undefined ? detail : { ...detail, traceId: traceIdOf(traceparent) }
   }
 }

@@ -10,7 +10,7 @@ import { RoostError, type ErrorCode } from './errors.ts'
 import { findJsonFaults } from './json.ts'
 import { problemType, sendProblem, toProblem } from './problem.ts'
 import { redact } from './redact.ts'
-import { traceContextPattern } from './trace-context.ts'
+import { traceContextPattern, traceIdOf } from './trace-context.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -59,8 +59,9 @@ export function readHttp(
     },
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     childLoggerFactory(logger, bindings, options, request): FastifyBaseLogger {
-      const traceId = traceparentOf(request, tracing)?.slice(3, 35)
-      return logger.child(traceId === undefined ? bindings : { ...bindings, traceId }, options)
+      const traceparent = traceparentOf(request, tracing)
+      if (traceparent === null) return logger.child(bindings, options)
+      return logger.child({ ...bindings, traceId: traceIdOf(traceparent) }, options)
     },
     // A stop answers what is under way and closes idle connections at once.
     forceCloseConnections: 'idle',

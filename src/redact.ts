@@ -25,6 +25,14 @@ export function rememberSecret(value: string): void {
   if (remembered.size > mostRemembered) for (const oldest of remembered) return void remembered.delete(oldest)
 }
 
+/** Makes {@link redact} know the password in a URL, as it is written there and as it is meant. */
+export function rememberPassword(url: string): void {
+  const written = URL.canParse(url) ? new URL(url).password : ''
+  rememberSecret(written)
+  // A sign that is no escape stands for itself.
+  if (!/%(?![0-9a-f]{2})/i.test(written)) rememberSecret(decodeURIComponent(written))
+}
+
 /**
  * The text without the secrets that this process knows and without what looks like one. The last line of defence of logs,
  * problems and spans, which are not to hold any to begin with.

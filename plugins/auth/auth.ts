@@ -70,8 +70,9 @@ export function createAuth(options: AuthOptions) {
     const record = await storage.tokens.findByHash(hex)
     if (record === null) throw new UnknownToken('That token is not known here')
     const now = clock.now()
-    if (record.revokedAt !== null) throw refused('That token was revoked')
-    if (record.expiresAt !== null && record.expiresAt <= now) throw refused('That token has expired')
+    if (record.revokedAt !== null) throw refused('revoked', 'That token was revoked')
+    if (record.expiresAt !== null && record.expiresAt <= now)
+      throw refused('expired', 'That token has expired')
     uses.note(record.id)
     return { principal: toPrincipal(record), until: Math.min(now + cacheMs, record.expiresAt ?? Infinity) }
   }
@@ -213,7 +214,8 @@ export function requireScope(principal: Principal, scope: Scope): void {
   if (!principal.scopes.has(scope)) {
     throw new RoostError(
       'forbidden',
-      `This needs the scope ${scope}; the token "${principal.name}" has ${[...principal.scopes].join(', ') || 'none'}`
+      `This needs the scope ${scope}; the token "${principal.name}" has ${[...principal.scopes].join(', ') || 'none'}`,
+      { kind: 'scope' }
     )
   }
 }

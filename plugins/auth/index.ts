@@ -83,13 +83,15 @@ export default fp<AuthPluginOptions>(
         if (host === undefined || !hosts.isKnownHost(host)) {
           throw new RoostError(
             'misdirected-request',
-            `This service does not answer as "${host ?? ''}"; add the name to ROOST_ALLOWED_HOSTS if it should`
+            `This service does not answer as "${host ?? ''}"; add the name to ROOST_ALLOWED_HOSTS if it should`,
+            { kind: 'host' }
           )
         }
         if (origin !== undefined && !hosts.isKnownOrigin(origin)) {
           throw new RoostError(
             'misdirected-request',
-            `Pages of ${origin} may not call this service; add the origin to corsOrigins if they should`
+            `Pages of ${origin} may not call this service; add the origin to corsOrigins if they should`,
+            { kind: 'origin' }
           )
         }
       }
@@ -103,7 +105,7 @@ export default fp<AuthPluginOptions>(
         throw new RoostError(
           'unauthorized',
           'Send a token as "Authorization: Bearer …"; on this machine, "roost token" prints one',
-          { headers: { 'www-authenticate': 'Bearer realm="roost"' } }
+          { headers: { 'www-authenticate': 'Bearer realm="roost"' }, kind: 'missing' }
         )
       }
       requireScope(request.principal, scope)
@@ -119,6 +121,7 @@ function presentedToken(request: FastifyRequest): string | null {
     const match = /^Bearer ([\x21-\x7e]{1,8192})$/i.exec(header)
     if (match === null)
       throw refused(
+        'malformed',
         header.length > maxTokenLength
           ? `The token is longer than ${maxTokenLength} characters`
           : 'The Authorization header must be "Bearer " and a token'

@@ -58,6 +58,10 @@ export default fp<LimitsPluginOptions>(
         : null
     )
 
+    app.observability.gauge({ name: 'roost_overloaded', help: '1 while requests are being shed.' }, (set) =>
+      set(app.overload() === null ? 0 : 1)
+    )
+
     if (rate === null) return
     // Without hooks of its own: whom a request is counted for is known only after its token.
     await app.register(import('@fastify/rate-limit'), { global: false, cache: clientsKept })
@@ -96,7 +100,7 @@ export default fp<LimitsPluginOptions>(
       if (!request.isCounted && request.routeOptions.config.isProbe !== true) await countAddress(request)
     })
   },
-  { name: 'limits' }
+  { name: 'limits', dependencies: ['observability'], decorators: { fastify: ['observability'] } }
 )
 
 const bringsToken = ({ headers }: FastifyRequest): boolean =>

@@ -22,12 +22,29 @@ export default fp<PoliciesPluginOptions>(
       return
     }
     const { createPolicies } = await import('./policies.ts')
-    const { storage, clock, log } = app
-    const policies = createPolicies({ file, storage, clock, log })
+    const { storage, clock, log, observability } = app
+    const readings = observability.counter({
+      name: 'roost_policy_readings_total',
+      help: 'Readings of a changed policy file, by whether it was taken.',
+      labels: ['outcome']
+    })
+    const onRead = (outcome: 'taken' | 'refused') => readings.add(1, { outcome })
+    const policies = createPolicies({ file, storage, clock, log, onRead })
+    observability.gauge(
+      {
+        name: 'roost_policy_file_refused',
+        help: '1 while the policy file is not valid and older policies hold.'
+      },
+      (set) => set(policies.status().error === null ? 0 : 1)
+    )
     // A service whose policies cannot be read must not run without them.
     await policies.open()
     app.decorate('policies', policies)
     app.addHook('onClose', async () => policies.close())
   },
-  { name: 'policies', dependencies: ['storage'], decorators: { fastify: ['storage', 'clock'] } }
+  {
+    name: 'policies',
+    dependencies: ['observability', 'storage'],
+    decorators: { fastify: ['observability', 'storage', 'clock'] }
+  }
 )

@@ -13,6 +13,8 @@ export interface PoliciesOptions {
   storage: Pick<Storage, 'write' | 'tokens'>
   clock: Clock
   log: Pick<FastifyBaseLogger, 'info' | 'warn' | 'error'>
+  /** Hears of every reading of a changed file. */
+  onRead?: (outcome: 'taken' | 'refused') => void
 }
 
 /** The policies in force: who may ask what they are, and who keeps them up to date. */
@@ -30,7 +32,7 @@ export interface Policies extends PolicyReader {
 const keptRules = 20_000
 const settingKey = 'policies'
 
-export function createPolicies({ file, storage, clock, log }: PoliciesOptions): Policies {
+export function createPolicies({ file, storage, clock, log, onRead }: PoliciesOptions): Policies {
   const listeners = new Set<() => void>()
   /** Tenant -> token -> rules. */
   const rules = new Map<string, Map<string, Rules>>()
@@ -83,6 +85,7 @@ export function createPolicies({ file, storage, clock, log }: PoliciesOptions): 
     loadedAt = at
     compiled = next.policies.map(compilePolicy)
     forget()
+    onRead?.('taken')
     for (const listener of listeners) listener()
   }
 
@@ -101,6 +104,7 @@ export function createPolicies({ file, storage, clock, log }: PoliciesOptions): 
       // Told once: the file is looked at again and again.
       if (fault?.problems.join('\n') === problems.join('\n')) return
       fault = { at: clock.now(), problems }
+      onRead?.('refused')
       log.error({ file, problems }, 'the policy file is not valid; the policies read before stay in force')
     }
   }

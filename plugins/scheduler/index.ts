@@ -40,6 +40,12 @@ export default fp<SchedulerPluginOptions>(
     gauge({ name: 'roost_queue_oldest_seconds', help: 'Age of the job that waits longest.' }, (set) =>
       set(scheduler.status().oldestSeconds)
     )
+    gauge(
+      { name: 'roost_jobs_waiting', help: 'Jobs that wait, by the reason.', labels: ['reason'] },
+      (set) => {
+        for (const [reason, count] of scheduler.waitingByReason()) set(count, { reason })
+      }
+    )
     gauge({ name: 'roost_attempts_running', help: 'Attempts that are not over.' }, (set) =>
       set(scheduler.status().running)
     )

@@ -24,6 +24,8 @@ const sweepPage = 200
 /** A job that has waited this long tells its readers why. */
 const tellWaitingAfterMs = 1_000
 const tellWaitingAtOnce = 50
+/** Of so many waiting jobs a scrape of the metrics asks the reason. */
+const reasonsAsked = 200
 
 /**
  * The home of jobs: accepts them, places them, follows them to their end. The parts share one context; state in memory
@@ -186,6 +188,17 @@ export async function createScheduler(options: SchedulerOptions) {
         if (job !== null && queue.get(entry.id) === entry) items.push(toQueueItem(entry, position, job))
       }
       return { items, cursor }
+    },
+
+    /** How many jobs wait for which reason; beyond the first of the queue the others wait for their turn (`queue`). */
+    waitingByReason(): Map<string, number> {
+      const counts = new Map<string, number>()
+      let asked = 0
+      for (const entry of explain.order()) {
+        const reason = asked++ < reasonsAsked ? (explain.why(entry)?.reason ?? 'starting') : 'queue'
+        counts.set(reason, (counts.get(reason) ?? 0) + 1)
+      }
+      return counts
     },
 
     status() {

@@ -1003,7 +1003,7 @@ export interface components {
             requestId: string | null;
             address: string | null;
             client: string | null;
-            /** @description `before` and `after` of what changed. `records` where one commit held several changes: what a record lacks is as in the entry. */
+            /** @description `before` and `after` of what changed, and the `traceId` of the request that came with one. `records` where one commit held several changes: what a record lacks is as in the entry. */
             detail: {
                 [key: string]: unknown;
             };

@@ -25,7 +25,7 @@ export const AuditEntry = Type.Object(
     client: nullable(Type.String({ description: 'Its User-Agent, at most 128 characters.' })),
     detail: Type.Record(Type.String(), Type.Unknown(), {
       description:
-        '`before` and `after` of what changed. `records` where one commit held several changes: what a record lacks is as in the entry.'
+        '`before` and `after` of what changed, and the `traceId` of the request that came with one. `records` where one commit held several changes: what a record lacks is as in the entry.'
     }),
     previousHash: Type.String(),
     hash: Type.String({ description: 'SHA-256 over the hash of the entry before and this entry.' })

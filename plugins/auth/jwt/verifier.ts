@@ -79,7 +79,7 @@ export function createJwtVerifier({ issuers, clock, log }: JwtVerifierOptions) {
         throw explain(error, issuer)
       })
       if (payload.iat !== undefined && payload.iat * 1000 > now + issuer.clockSkewSeconds * 1000)
-        throw refused('The token was issued (iat) in the future: is a clock wrong?')
+        throw refused('not-yet', 'The token was issued (iat) in the future: is a clock wrong?')
       requireClaims(payload, issuer)
       return {
         tokenId: `jwt:${hash('sha256', JSON.stringify([payload.iss, payload.sub]), 'base64url').slice(0, 22)}`,
@@ -105,17 +105,19 @@ function decode(token: string): { header: { typ?: string }; claims: JWTPayload }
 /** jose's error in our words. What bears a good signature is no guess. */
 function explain(error: unknown, { algorithms, audience }: TrustedIssuer): RoostError {
   if (error instanceof RoostError) return error
-  if (error instanceof errors.JWTExpired) return refused('The token has expired (exp)', error)
+  if (error instanceof errors.JWTExpired) return refused('expired', 'The token has expired (exp)', error)
   if (error instanceof errors.JWTClaimValidationFailed) {
     const { claim, reason } = error
     if (claim === 'aud')
       return refused(
+        'audience',
         `The token is for another audience (aud); here it must name ${[audience].flat().join(' or ')}`,
         error
       )
     if (claim === 'nbf' && reason === 'check_failed')
-      return refused('The token is not valid yet (nbf)', error)
+      return refused('not-yet', 'The token is not valid yet (nbf)', error)
     return refused(
+      'claims',
       reason === 'missing' ? `The token has no claim ${claim}` : `The token's claim ${claim} is not valid`,
       error
     )
