@@ -65,7 +65,8 @@ export function readHttp(
     },
     // A stop answers what is under way and closes idle connections at once.
     forceCloseConnections: 'idle',
-    return503OnClosing: true,
+    // Fastify's own refusal is no problem+json; a hook of ours refuses.
+    return503OnClosing: false,
     genReqId: requestId,
     routerOptions: { maxParamLength: 256 },
     // Its parameters are generic in every way that a request can be; ours are the plain ones.
@@ -76,11 +77,16 @@ export function readHttp(
 
 /** Hooks and parsers that every route shares. */
 export function addHttpHooks(app: FastifyInstance): void {
+  let isStopping = false
   app.decorateRequest('traceparent', null)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
     request.traceparent = traceparentOf(request.raw, app.observability.tracing)
     if (request.traceparent !== null) reply.header('traceparent', request.traceparent)
+    if (isStopping)
+      throw new RoostError('draining', 'The service is stopping; it may be back in a moment', {
+        headers: { connection: 'close', 'retry-after': '1' }
+      })
     // Before the body is read: a path that is not there has no content type to complain of.
     if (request.is404) refusePath(request.url.split('?', 1)[0]!, request.method)
   })
@@ -101,6 +107,7 @@ export function addHttpHooks(app: FastifyInstance): void {
   })
   // Closing waits for the answers under way; a client that neither reads nor leaves is not waited for.
   app.addHook('preClose', async () => {
+    isStopping = true
     setTimeout(() => app.server.closeAllConnections(), closeGraceMs).unref()
   })
   app.removeAllContentTypeParsers()

@@ -84,13 +84,14 @@ function addRequestHeaders(operation: Operation, headers: OperationFacts['reques
 
 function addProblems(operation: Operation, codes: ErrorCode[], shared: Record<string, Response>): void {
   for (const [status, ofStatus] of Map.groupBy(codes, (code) => catalogue[code][0])) {
-    const name = componentName(ofStatus)
-    const response = (shared[name] ??= problemResponse(status, ofStatus))
+    const response: Response = problemResponse(status, ofStatus)
     const other = operation.responses[status]
-    // A status that the route answers in a form of its own too: both forms, told apart by their type.
-    if (other === undefined) operation.responses[status] = { $ref: `#/components/responses/${name}` }
-    else {
-      delete shared[name]
+    if (other === undefined) {
+      const name = componentName(ofStatus)
+      shared[name] ??= response
+      operation.responses[status] = { $ref: `#/components/responses/${name}` }
+    } else {
+      // The route answers this status in a form of its own too: both forms, told apart by their type.
       operation.responses[status] = {
         ...other,
         description: `${other.description ?? ''} Or ${response.description ?? ''}`,

@@ -27,6 +27,7 @@ export function problemsOf(facts: RouteFacts): ErrorCode[] {
     'expectation-failed',
     'headers-too-large',
     'internal',
+    'draining',
     ...(isProbe ? [] : (['misdirected-request', 'rate-limited', 'overloaded'] as const)),
     ...(scope === undefined
       ? []

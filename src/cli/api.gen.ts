@@ -1285,22 +1285,6 @@ export interface components {
                 };
             };
         };
-        /** @description `issuer-unavailable`: The token's issuer cannot be reached. `overloaded`: The node is overloaded. `storage-unavailable`: The storage takes no writes now. */
-        "issuer-unavailable.overloaded.storage-unavailable": {
-            headers: {
-                /** @description Seconds to wait. */
-                "Retry-After"?: number;
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"] & {
-                    /** @constant */
-                    status?: 503;
-                    /** @enum {string} */
-                    code?: "issuer-unavailable" | "overloaded" | "storage-unavailable";
-                };
-            };
-        };
         /** @description `not-found`: There is nothing here. `job-not-found`: No such job. */
         "not-found.job-not-found": {
             headers: {
@@ -1431,8 +1415,8 @@ export interface components {
                 };
             };
         };
-        /** @description `overloaded`: The node is overloaded. */
-        overloaded: {
+        /** @description `draining`: The node is draining. `overloaded`: The node is overloaded. */
+        "draining.overloaded": {
             headers: {
                 /** @description Seconds to wait. */
                 "Retry-After"?: number;
@@ -1443,7 +1427,23 @@ export interface components {
                     /** @constant */
                     status?: 503;
                     /** @enum {string} */
-                    code?: "overloaded";
+                    code?: "draining" | "overloaded";
+                };
+            };
+        };
+        /** @description `draining`: The node is draining. */
+        draining: {
+            headers: {
+                /** @description Seconds to wait. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"] & {
+                    /** @constant */
+                    status?: 503;
+                    /** @enum {string} */
+                    code?: "draining";
                 };
             };
         };
@@ -1616,7 +1616,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     getJob: {
@@ -1650,7 +1650,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     cancelJob: {
@@ -1702,7 +1702,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     rerunJob: {
@@ -1789,7 +1789,7 @@ export interface operations {
             429: components["responses"]["too-many-streams.rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     followJob: {
@@ -1844,7 +1844,7 @@ export interface operations {
             429: components["responses"]["too-many-streams.rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     readJobLogs: {
@@ -1886,7 +1886,7 @@ export interface operations {
             429: components["responses"]["too-many-streams.rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     listPods: {
@@ -1933,7 +1933,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     evict: {
@@ -1984,7 +1984,7 @@ export interface operations {
             429: components["responses"]["rate-limited.disruption-budget"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     listNodes: {
@@ -2017,7 +2017,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     drainNode: {
@@ -2054,7 +2054,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     undrainNode: {
@@ -2091,7 +2091,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     listQueue: {
@@ -2130,7 +2130,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     getHealth: {
@@ -2158,7 +2158,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded"];
+            503: components["responses"]["draining.overloaded"];
         };
     };
     getLive: {
@@ -2187,6 +2187,7 @@ export interface operations {
             417: components["responses"]["expectation-failed"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
+            503: components["responses"]["draining"];
         };
     };
     getReady: {
@@ -2223,7 +2224,7 @@ export interface operations {
             422: components["responses"]["invalid"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            /** @description It takes none now. */
+            /** @description It takes none now. Or `draining`: The node is draining. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2236,6 +2237,12 @@ export interface operations {
                             ok: boolean;
                             message: string | null;
                         }[];
+                    };
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @constant */
+                        status?: 503;
+                        /** @enum {string} */
+                        code?: "draining";
                     };
                 };
             };
@@ -2281,7 +2288,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     createToken: {
@@ -2318,7 +2325,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     revokeToken: {
@@ -2353,7 +2360,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     rotateLocalToken: {
@@ -2387,7 +2394,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     listSecrets: {
@@ -2424,7 +2431,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     setSecret: {
@@ -2465,7 +2472,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     removeSecret: {
@@ -2500,7 +2507,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     backup: {
@@ -2543,7 +2550,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     listAudit: {
@@ -2594,7 +2601,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     verifyAudit: {
@@ -2628,7 +2635,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
     getOpenapi: {
@@ -2658,7 +2665,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded"];
+            503: components["responses"]["draining.overloaded"];
         };
     };
     getAsyncapi: {
@@ -2688,7 +2695,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded"];
+            503: components["responses"]["draining.overloaded"];
         };
     };
     getErrors: {
@@ -2716,7 +2723,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["overloaded"];
+            503: components["responses"]["draining.overloaded"];
         };
     };
     getMetrics: {
@@ -2746,7 +2753,7 @@ export interface operations {
             429: components["responses"]["rate-limited"];
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
-            503: components["responses"]["issuer-unavailable.overloaded.storage-unavailable"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
         };
     };
 }

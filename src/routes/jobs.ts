@@ -81,8 +81,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
             'idempotency-in-flight',
             'idempotency-mismatch',
             'unplaceable',
-            'quota-exceeded',
-            'draining'
+            'quota-exceeded'
           )
         }
       }
@@ -243,7 +242,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         params: JobParams,
         response: {
           202: { ...ref(Job), description: 'A new job, queued.', headers: { location } },
-          ...problems('job-not-found', 'policy-denied', 'unplaceable', 'quota-exceeded', 'draining')
+          ...problems('job-not-found', 'policy-denied', 'unplaceable', 'quota-exceeded')
         }
       }
     },

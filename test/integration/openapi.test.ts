@@ -69,6 +69,21 @@ await t.test('an operation names every problem that it may answer, each under it
     t.notOk(probe.includes(code), `a probe never answers ${code}`)
 })
 
+await t.test('a request that comes while the service stops is refused as a problem', async (t) => {
+  const app = await build(t, { process: 'off' })
+  let url = ''
+  let late: Response | undefined
+  app.addHook('preClose', async () => {
+    late = await fetch(`${url}/v1/jobs`)
+  })
+  url = await app.listen({ port: 0, host: '127.0.0.1' })
+  await app.close()
+  t.equal(late?.status, 503)
+  t.match(late?.headers.get('content-type'), /^application\/problem\+json/)
+  t.equal(late?.headers.get('connection'), 'close')
+  t.match(await late?.json(), { code: 'draining', status: 503 })
+})
+
 await t.test('what a route says of itself decides which problems it has in common with others', async (t) => {
   const plain: RouteFacts = {
     method: 'GET',
