@@ -28,7 +28,7 @@ export function memoryLog() {
 /** The app with production's options on a folder of its own; closed at the end of the test. */
 export async function build(
   t: TestLike,
-  overrides: Partial<Config> = {},
+  { limits, ...overrides }: Partial<Omit<Config, 'limits'>> & { limits?: Partial<Config['limits']> } = {},
   { runtimes = [], ...options }: AppOptions & { runtimes?: Runtime[] } = {}
 ) {
   const { config } = loadConfig(
@@ -40,7 +40,7 @@ export async function build(
     {
       ...config,
       // A busy machine is no fault of what is tested.
-      limits: { ...config.limits, eventLoopDelayMs: 0 },
+      limits: { ...config.limits, eventLoopDelayMs: 0, ...limits },
       ...overrides
     },
     { logTo: log.stream, serializerCompiler: createReplyCheck(), ...options }
