@@ -2,59 +2,15 @@ import { statSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { asAdmin, build, testToken } from '../build.ts'
-import { scopes, type Scope } from '../../src/schemas/job.ts'
 import type { TokenRequest } from '../../src/schemas/token.ts'
 
 type App = Awaited<ReturnType<typeof build>>
-interface Operation {
-  security?: { bearer?: Scope[] }[]
-}
 
 async function tokenFor(app: App, request: TokenRequest): Promise<string> {
   return (await app.auth.create(request)).token
 }
 
 const as = (token: string) => ({ authorization: `Bearer ${token}`, host: 'localhost' })
-
-await t.test(
-  'every route of the document: no token, a wrong one, the wrong scope, the right scope',
-  async (t) => {
-    const app = await build(t, { process: 'off' })
-    await app.ready()
-    const paths = (app.swagger() as unknown as { paths: Record<string, Record<string, Operation>> }).paths
-    const tokens = new Map<Scope, string>()
-    for (const scope of scopes) tokens.set(scope, await tokenFor(app, { name: scope, scopes: [scope] }))
-    let operations = 0
-    for (const [path, methods] of Object.entries(paths)) {
-      for (const [method, operation] of Object.entries(methods)) {
-        operations++
-        const url = path.replaceAll(/\{[^}]+\}/g, '01hzzzzzzzzzzzzzzzzzzzzzzz')
-        const ask = async (headers: Record<string, string>) =>
-          (await app.inject({ method: method.toUpperCase() as 'GET', url, headers })).statusCode
-        const scope = operation.security?.[0]?.bearer?.[0]
-        if (scope === undefined) {
-          t.not([401, 403].includes(await ask({ host: 'localhost' })), true, `${method} ${path} is public`)
-          continue
-        }
-        t.equal(await ask({ host: 'localhost' }), 401, `${method} ${path} without a token`)
-        t.equal(await ask(as('roost_nonsense')), 401, `${method} ${path} with an unknown token`)
-        for (const other of scopes) {
-          const status = await ask(as(tokens.get(other)!))
-          if (other === scope)
-            t.not([401, 403].includes(status), true, `${method} ${path} with ${scope}: ${status}`)
-          else t.equal(status, 403, `${method} ${path} with ${other}`)
-        }
-      }
-    }
-    t.ok(operations > 20, 'the document has the routes')
-  }
-)
-
-await t.test('a route without a scope stops the start', async (t) => {
-  const app = await build(t, { process: 'off' })
-  app.get('/forgotten', async () => 'oops')
-  await t.rejects(async () => await app.ready(), /\/forgotten declares no scope/)
-})
 
 await t.test('tokens', async (t) => {
   const app = await build(t, { process: 'off' })
