@@ -33,6 +33,7 @@ import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { nodeRoutes } from './routes/nodes.ts'
 import { podRoutes } from './routes/pods.ts'
+import { policyRoutes } from './routes/policies.ts'
 import { streamRoutes } from './routes/streams.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { sharedSchemas } from './schemas/index.ts'
@@ -117,6 +118,7 @@ export async function createApp(
     tokenRoutes,
     adminRoutes,
     auditRoutes,
+    policyRoutes,
     documentRoutes
   ])
     await app.register(routes)

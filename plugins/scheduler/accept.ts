@@ -12,6 +12,7 @@ import { newId } from '../../src/ids.ts'
 import type { FrameBody } from '../../src/schemas/frame.ts'
 import type { Job, JobSpec } from '../../src/schemas/job.ts'
 import type { Placement } from '../../src/schemas/placement.ts'
+import type { PolicyExplanation } from '../../src/schemas/policy.ts'
 import type { Principal } from '../../src/schemas/token.ts'
 import type { FieldError } from '../../src/schemas/problem.ts'
 import { createAdmission, type Submitter } from './admission.ts'
@@ -245,6 +246,20 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       admission.requireAllowed(prepared, submitter)
       await requireDependencies(storage.jobs, principal.tenant, spec)
       return explainNow(asPlacementJob(prepared, submitter))
+    },
+
+    /**
+     * What the policies say of the job, stores nothing. An admin may ask for another tenant. Throws `invalid`,
+     * `forbidden`.
+     */
+    explainPolicies(spec: JobSpec, principal: Principal, tenant = principal.tenant): PolicyExplanation {
+      if (tenant !== principal.tenant && !principal.scopes.has('admin'))
+        throw new RoostError('forbidden', 'Asking for another tenant needs the scope admin')
+      check(spec)
+      return admission.explain(
+        spec,
+        tenant === principal.tenant ? submitterOf(principal) : { tenant, token: '' }
+      )
     },
 
     /** The same spec once more, as a job of its own. Throws `job-not-found` and what `submit` throws. */

@@ -1,7 +1,14 @@
-import { checkJob, checkQuotas, withDefaults, type Finding } from '../../src/domain/policy-checks.ts'
+import {
+  checkJob,
+  checkQuotas,
+  checkRunning,
+  withDefaults,
+  type Finding
+} from '../../src/domain/policy-checks.ts'
 import { unrestricted, type AppliedQuota, type Rules } from '../../src/domain/policy.ts'
 import { RoostError } from '../../src/errors.ts'
 import type { JobSpec } from '../../src/schemas/job.ts'
+import type { PolicyCheck, PolicyExplanation } from '../../src/schemas/policy.ts'
 import type { SchedulerContext } from './context.ts'
 import { createSubmissions, windowMs } from './submissions.ts'
 
@@ -29,7 +36,7 @@ const freePlace: Place = { headers: null, leave() {} }
  * this look and their commit, so that two at once cannot both take the last place.
  */
 export function createAdmission(context: SchedulerContext) {
-  const { policies, queue, clock, runtimes } = context
+  const { policies, queue, running, clock, runtimes } = context
   const submissions = createSubmissions()
   /** Jobs between admission and the queue, by tenant and by token. */
   const arriving = new Map<string, number>()
@@ -45,6 +52,31 @@ export function createAdmission(context: SchedulerContext) {
       submissions: submissions.count(key, now),
       logBytes: 0
     }
+  }
+
+  const heldBy =
+    ({ tenant, token }: Submitter) =>
+    (per: AppliedQuota['per']) => {
+      const { slots, millicores, memoryBytes, gpu } =
+        per === 'tenant' ? running.heldByTenant(tenant) : running.heldByToken(tenant, token)
+      return { running: slots, cpu: millicores / 1000, memoryBytes, gpu }
+    }
+
+  /** Whether this node has the labels that the policies ask for. */
+  function checkNodes({ constraints }: Rules): PolicyCheck[] {
+    const { name, labels } = context.node
+    return constraints.map(({ policy, key, values = [] }) => {
+      const value = labels[key] ?? null
+      const fits = value !== null && values.includes(value)
+      return {
+        policy,
+        rule: `allow.nodes.${key}`,
+        verdict: fits ? 'allowed' : 'refused',
+        value,
+        limit: [...values],
+        message: `policy "${policy}": a node needs the label ${key} with one of ${values.join(', ')}; ${name} has ${value ?? 'none'}`
+      }
+    })
   }
 
   /** The account of the process jobs, and why they may not run as it. */
@@ -182,8 +214,31 @@ export function createAdmission(context: SchedulerContext) {
     /** The job with what the policies give it. */
     prepare: (spec: JobSpec, { tenant, token }: Submitter): JobSpec =>
       withDefaults(spec, policies.rulesFor(tenant, token)),
-    findAccountFault,
-    usageOf
+
+    /** Every check of the job with what it compares, also those that it passes. */
+    explain(asked: JobSpec, submitter: Submitter): PolicyExplanation {
+      const { tenant, token } = submitter
+      const rules = policies.rulesFor(tenant, token)
+      const spec = withDefaults(asked, rules)
+      const fault = findAccountFault(spec, tenant, rules)
+      const checks: PolicyCheck[] = [
+        ...(fault === null ? [] : [{ ...fault, rule: 'user', verdict: 'refused' as const }]),
+        ...[
+          ...checkJob(rules, spec, true),
+          ...checkQuotas(rules, usageOf(submitter, clock.now()), true),
+          ...checkRunning(rules, spec, heldBy(submitter))
+        ].map(({ pointer: _, ...check }) => check),
+        ...checkNodes(rules)
+      ]
+      return {
+        tenant,
+        token,
+        allowed: checks.every(({ verdict }) => verdict !== 'refused'),
+        policies: [...rules.policies],
+        checks,
+        spec
+      }
+    }
   }
 }
 

@@ -40,6 +40,14 @@ export const adminExamples: Example[] = [
     query: { action: 'token.create', since: '2026-11-01T00:00:00Z' },
     status: 200
   },
+  { operation: 'getPolicies', title: 'No policy file is configured', status: 200 },
+  {
+    operation: 'explainPolicies',
+    title: 'Of a tenant without an account for process jobs',
+    query: { tenant: 'students' },
+    body: { task: { type: 'process', command: ['make'] } },
+    status: 200
+  },
   { operation: 'verifyAudit', title: 'Nothing was altered', status: 200 },
   {
     operation: 'verifyAudit',

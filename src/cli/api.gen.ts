@@ -438,6 +438,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The policies in force, and what is wrong with the file as it is now */
+        get: operations["getPolicies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/policies/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What the policies say of a job, without running it
+         * @description Every check of every policy that applies, with the value and the bound.
+         */
+        post: operations["explainPolicies"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -1022,6 +1059,142 @@ export interface components {
                 message: string;
             } | null;
             anchor: ("found" | "different" | "missing") | null;
+        };
+        Policy: {
+            /** @description Refusals name it: letters, digits, spaces, dots, dashes. */
+            name: string;
+            /** @description Tenants that it applies to, as globs; "*" is all of them. */
+            tenants: string[];
+            /** @description Only for jobs of these tokens: ids or names, as globs. Without it: of all. */
+            tokens?: string[];
+            /** @description Share of the machine relative to other tenants that wait; 1 without it. */
+            weight?: number;
+            /** @description The account of this machine that process jobs run as (the service must be root). Two tenants never share one: name a single tenant, or put {tenant} into the name. */
+            user?: string;
+            /** @description Bounds on what each tenant has at one time. */
+            quota?: {
+                /** @description Attempts of each tenant that are not over. A job over it waits. */
+                running?: number;
+                /** @description Jobs of each tenant that wait, the new one included. A job over it is refused. */
+                queued?: number;
+                /** @description Cores requested by attempts of each tenant that are not over. Cores: 0.5, "0.5" or "500m". */
+                cpu?: number | string;
+                /** @description Memory requested by attempts of each tenant that are not over. Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T. */
+                memory?: number | string;
+                /** @description GPUs held by attempts of each tenant that are not over. */
+                gpu?: number;
+                /** @description Jobs of each tenant accepted in any 60 seconds. */
+                submissionsPerMinute?: number;
+                /** @description Output kept in the logs of each tenant's jobs. What is over is dropped and told. Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T. */
+                logBytes?: number | string;
+            };
+            /** @description Bounds on what each token has at one time. */
+            tokenQuota?: {
+                /** @description Attempts of each token that are not over. A job over it waits. */
+                running?: number;
+                /** @description Jobs of each token that wait, the new one included. A job over it is refused. */
+                queued?: number;
+                /** @description Cores requested by attempts of each token that are not over. Cores: 0.5, "0.5" or "500m". */
+                cpu?: number | string;
+                /** @description Memory requested by attempts of each token that are not over. Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T. */
+                memory?: number | string;
+                /** @description GPUs held by attempts of each token that are not over. */
+                gpu?: number;
+                /** @description Jobs of each token accepted in any 60 seconds. */
+                submissionsPerMinute?: number;
+                /** @description Output kept in the logs of each token's jobs. What is over is dropped and told. Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T. */
+                logBytes?: number | string;
+            };
+            /** @description What is not in a list that is here is refused. */
+            allow?: {
+                /** @description Types of tasks, such as container or worker/*. */
+                taskTypes?: string[];
+                /** @description Images of container tasks; ** goes over slashes. */
+                images?: string[];
+                /** @description Names in env and secrets. */
+                env?: string[];
+                /** @description Labels that a node must have, each with the values that will do; added to the job’s constraints. */
+                nodes?: {
+                    [key: string]: string[];
+                };
+            };
+            /** @description The most that one job may ask, by resources and by limits. */
+            job?: {
+                /** @description Cores. Cores: 0.5, "0.5" or "500m". */
+                cpu?: number | string;
+                /** @description Memory. Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T. */
+                memory?: number | string;
+                /** @description GPUs. */
+                gpu?: number;
+                /** @description The longest time of an attempt. */
+                timeoutSeconds?: number;
+                /** @description Output kept of an attempt, each of stdout and stderr. Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T. */
+                logBytes?: number | string;
+            };
+            /** @description What a job gets that does not say; the smallest wins. */
+            defaults?: {
+                timeoutSeconds?: number;
+                /** @description Hard limits by cgroup, where the job names none. */
+                limits?: {
+                    /** @description Cores. Cores: 0.5, "0.5" or "500m". */
+                    cpu?: number | string;
+                    /** @description Memory. Bytes, or a number with Ki, Mi, Gi, Ti, k, M, G or T. */
+                    memory?: number | string;
+                };
+            };
+            eviction?: {
+                /** @description An attempt runs this long before it may be evicted. */
+                minRunSeconds?: number;
+                /** @description Jobs with such a label, as key=value globs, are never evicted. */
+                protectedLabels?: string[];
+            };
+            preemption?: {
+                /** @description How often a preemptible job may be put back; 0: never. */
+                maxPerJob?: number;
+                graceSeconds?: number;
+            };
+            /** @description Without it nothing may be called. */
+            webhooks?: {
+                /** @description Names of hosts that may be called, without scheme and port. */
+                hosts?: string[];
+                /** @description Private addresses that such a host may have. */
+                addresses?: string[];
+            };
+        };
+        PolicyStatus: {
+            file: string | null;
+            hash: string | null;
+            loadedAt: string | null;
+            error: {
+                /** Format: date-time */
+                at: string;
+                problems: string[];
+            } | null;
+            policies: components["schemas"]["Policy"][];
+        };
+        PolicyCheck: {
+            policy: string | null;
+            /** @description The key of the policy, such as allow.images or quota.queued. */
+            rule: string;
+            /** @enum {string} */
+            verdict: "allowed" | "refused" | "waits";
+            /** @description What the job asks, or what there would be with it. */
+            value: string | number | null;
+            /** @description The bound. */
+            limit: string | number | string[];
+            message: string;
+        };
+        /** @description What the policies say of a job; `spec` is the job as it would be stored. */
+        PolicyExplanation: {
+            tenant: string;
+            /** @description The id of the token. */
+            token: string;
+            /** @description Whether the job would be accepted now. */
+            allowed: boolean;
+            /** @description Names of the policies that apply. */
+            policies: string[];
+            checks: components["schemas"]["PolicyCheck"][];
+            spec: components["schemas"]["JobSpec"];
         };
     };
     responses: {
@@ -2629,6 +2802,76 @@ export interface operations {
             401: components["responses"]["unauthorized"];
             403: components["responses"]["forbidden"];
             408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
+        };
+    };
+    getPolicies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What is in force. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyStatus"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
+        };
+    };
+    explainPolicies: {
+        parameters: {
+            query?: {
+                /** @description For a job of this tenant; others than the own only with the scope admin. */
+                tenant?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobSpec"];
+            };
+        };
+        responses: {
+            /** @description The checks. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyExplanation"];
+                };
+            };
+            400: components["responses"]["malformed.bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            408: components["responses"]["timeout"];
+            413: components["responses"]["too-large"];
+            415: components["responses"]["unsupported-media-type"];
             417: components["responses"]["expectation-failed"];
             421: components["responses"]["misdirected-request"];
             422: components["responses"]["invalid"];

@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox'
 import type {} from '../../plugins/capacity/index.ts'
 import type {} from '../../plugins/limits/index.ts'
 import type {} from '../../plugins/node/index.ts'
+import type {} from '../../plugins/policies/index.ts'
 import type {} from '../../plugins/runtimes/index.ts'
 import type {} from '../../plugins/scheduler/index.ts'
 import type {} from '../../plugins/storage/index.ts'
@@ -37,6 +38,11 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const reasons: string[] = []
       if (!storage.writable) reasons.push(storage.message ?? 'The storage takes no writes')
       if (jobs.paused !== null) reasons.push(jobs.paused)
+      const { error, file } = app.policies.status()
+      if (error !== null)
+        reasons.push(
+          `The policy file ${file} is not valid, the policies read before stay in force: ${error.problems.join('; ')}`
+        )
       const summary: Health = {
         status: !storage.writable
           ? 'degraded'
@@ -44,7 +50,9 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
             ? 'paused'
             : jobs.draining
               ? 'draining'
-              : 'ok',
+              : error === null
+                ? 'ok'
+                : 'degraded',
         node: {
           id,
           name,

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { cpu, gpu, memory } from './job.ts'
+import { cpu, gpu, JobSpec, memory } from './job.ts'
 import { map, nullable, ref, stringEnum } from './ref.ts'
 
 const glob = Type.String({
@@ -214,7 +214,7 @@ export const policyVerdicts = ['allowed', 'refused', 'waits'] as const
 
 export const PolicyCheck = Type.Object(
   {
-    policy: Type.String(),
+    policy: nullable(Type.String({ description: 'Null where no policy speaks of it, and one must.' })),
     rule: Type.String({ description: 'The key of the policy, such as allow.images or quota.queued.' }),
     verdict: stringEnum(policyVerdicts),
     value: Type.Union([Type.String(), Type.Number(), Type.Null()], {
@@ -236,8 +236,12 @@ export const PolicyExplanation = Type.Object(
     allowed: Type.Boolean({ description: 'Whether the job would be accepted now.' }),
     policies: Type.Array(Type.String(), { description: 'Names of the policies that apply.' }),
     checks: Type.Array(ref(PolicyCheck)),
-    spec: Type.Unknown({ description: 'The job as it would be stored, with what policies add.' })
+    spec: ref(JobSpec)
   },
-  { $id: 'PolicyExplanation', additionalProperties: false }
+  {
+    $id: 'PolicyExplanation',
+    additionalProperties: false,
+    description: 'What the policies say of a job; `spec` is the job as it would be stored.'
+  }
 )
 export type PolicyExplanation = Static<typeof PolicyExplanation>
