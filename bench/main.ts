@@ -19,7 +19,8 @@ const benches: Record<
   accept: async () => (await import('./accept.bench.ts')).benchAccept,
   process: async () => (await import('./process.bench.ts')).benchProcess,
   stream: async () => (await import('./stream.bench.ts')).benchStream,
-  load: async () => (await import('./load.bench.ts')).benchLoad
+  load: async () => (await import('./load.bench.ts')).benchLoad,
+  sizing: async () => (await import('./sizing.bench.ts')).benchSizing
 }
 
 const { values, positionals } = parseArgs({
