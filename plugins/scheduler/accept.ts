@@ -203,6 +203,9 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
         { headers: { 'retry-after': '30' } }
       )
     requirePlaceable(asPlacementJob(spec, submitter))
+    const { logUsage } = context
+    if (logUsage.isBounded(context.policies.rulesFor(submitter.tenant, submitter.token)))
+      await logUsage.load(submitter.tenant)
     const place = admission.takePlace(submitter)
     let accepted: Awaited<ReturnType<typeof store>> | null = null
     try {
@@ -252,10 +255,15 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
      * What the policies say of the job, stores nothing. An admin may ask for another tenant. Throws `invalid`,
      * `forbidden`.
      */
-    explainPolicies(spec: JobSpec, principal: Principal, tenant = principal.tenant): PolicyExplanation {
+    async explainPolicies(
+      spec: JobSpec,
+      principal: Principal,
+      tenant = principal.tenant
+    ): Promise<PolicyExplanation> {
       if (tenant !== principal.tenant && !principal.scopes.has('admin'))
         throw new RoostError('forbidden', 'Asking for another tenant needs the scope admin')
       check(spec)
+      await context.logUsage.load(tenant)
       return admission.explain(
         spec,
         tenant === principal.tenant ? submitterOf(principal) : { tenant, token: '' }

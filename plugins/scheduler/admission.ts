@@ -50,7 +50,7 @@ export function createAdmission(context: SchedulerContext) {
       queued:
         queue.count(submitter.tenant, per === 'tenant' ? null : submitter.token) + (arriving.get(key) ?? 0),
       submissions: submissions.count(key, now),
-      logBytes: 0
+      logBytes: context.logUsage.of(per, submitter.tenant, submitter.token)
     }
   }
 

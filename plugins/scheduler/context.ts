@@ -12,6 +12,7 @@ import type { Capacity } from '../capacity/index.ts'
 import type { Runtimes } from '../runtimes/index.ts'
 import type { Secrets } from '../secrets/index.ts'
 import type { Observability } from '../../src/contracts/observability.ts'
+import { createLogUsage } from './log-usage.ts'
 import { createObserver } from './observe.ts'
 import { defaultMsPerPoint } from '../../src/domain/queue/order.ts'
 import type { Reservation } from '../../src/domain/queue/backfill.ts'
@@ -70,6 +71,8 @@ export function createContext(options: SchedulerOptions) {
     running: createRunning(),
     /** The promise to the job that was next and lacked room at the last look. */
     reservation: null as Reservation | null,
+    /** What the logs of tenants keep, where a policy bounds it. */
+    logUsage: createLogUsage(storage.jobs, clock),
     live: new Map<string, LiveAttempt>(),
     /** Jobs taken from the queue whose placing is not committed yet. */
     placing: new Set<string>(),

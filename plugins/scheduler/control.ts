@@ -99,6 +99,7 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
         }
         await tx.audit.append(context.audit(request, 'job.purge', id, { before: summaryOf(job) }))
       })
+      context.logUsage.forget()
     },
 
     /** Ends the attempt of a job and, unless told otherwise, puts the job back into the queue. */

@@ -1,4 +1,5 @@
 import type { AttemptOrder } from '../../src/contracts/runtime.ts'
+import type { Rules } from '../../src/domain/policy.ts'
 import { RoostError } from '../../src/errors.ts'
 import { parseCpu, parseMemory } from '../../src/domain/quantity.ts'
 import { attemptName, currentAttempt, type JobRecord } from '../../src/domain/job-state.ts'
@@ -166,6 +167,8 @@ export function createDispatch(context: SchedulerContext, endAttempt: (id: strin
         await fail('not-started', 'It was ended before it began', true)
         return
       }
+      const rules = context.policies.rulesFor(job.tenant, job.submittedBy)
+      if (context.logUsage.isBounded(rules)) await context.logUsage.load(job.tenant)
       live.handed = true
       // After a restart: the same span once more.
       live.trace ??= context.observe.traces.open(job, attempt, attempt.startedAt ?? clock.now())
@@ -200,6 +203,17 @@ export function createDispatch(context: SchedulerContext, endAttempt: (id: strin
   }
 }
 
+/** Below this the runtime drops nothing by itself: a quota that is nearly used up is kept to where output is stored. */
+const leastLogCapBytes = 4096
+
+/** Most bytes that are kept of each stream, so that what is over is dropped where it is made. */
+function logCapOf({ logCapBytes, logUsage }: SchedulerContext, job: JobRecord, rules: Rules): number {
+  const room = logUsage.room(rules, job.tenant, job.submittedBy)?.bytes ?? Infinity
+  let cap = Math.min(logCapBytes, Math.max(leastLogCapBytes, room))
+  for (const { logBytes } of rules.jobs) cap = Math.min(cap, logBytes ?? Infinity)
+  return cap
+}
+
 /** The attempt as its runtime needs it. */
 export function toOrder(
   context: SchedulerContext,
@@ -227,7 +241,7 @@ export function toOrder(
     gpus: attempt.gpus,
     labels: spec.labels ?? {},
     deadlineAt: attempt.deadlineAt === null ? null : attempt.deadlineAt + watchdogSlackMs,
-    logCapBytes: context.logCapBytes,
+    logCapBytes: logCapOf(context, job, rules),
     startedAt: attempt.startedAt,
     cursor: attempt.cursor
   }

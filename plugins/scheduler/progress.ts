@@ -139,11 +139,7 @@ export function createProgress(context: SchedulerContext) {
     if (observation.type === 'output' || observation.type === 'truncated') {
       // The fence: output of an attempt that is no longer the current one is not the job's.
       if (held === undefined || held.number !== attempt) return
-      await storage.write(async (tx) => {
-        await tx.events.append(jobId, [toLogFrame(observation)])
-        await tx.jobs.saveCursor(jobId, attempt, observation.cursor)
-      })
-      tellOutput(held, observation)
+      await storeOutput(held, observation)
       return
     }
     const changed = await context.change(jobId, observation)
@@ -155,10 +151,31 @@ export function createProgress(context: SchedulerContext) {
     }
   }
 
-  function tellOutput(
-    held: LiveAttempt,
-    observation: Extract<Observation, { type: 'output' | 'truncated' }>
-  ): void {
+  /** Stores output, or how much of it a quota leaves no room for; counted before, so that two cannot share the last bytes. */
+  async function storeOutput(held: LiveAttempt, said: Output): Promise<void> {
+    const { jobId, number, tenant } = held
+    const { logUsage } = context
+    const token = running.get(jobId)?.token ?? ''
+    const rules = context.policies.rulesFor(tenant, token)
+    const isCounted = logUsage.isBounded(rules)
+    if (isCounted) await logUsage.load(tenant)
+    const room = logUsage.room(rules, tenant, token)
+    const observation = room === null ? said : withinRoom(said, room.bytes)
+    const kept = observation.type === 'output' ? observation.bytes.byteLength : 0
+    if (isCounted) logUsage.add(tenant, token, kept)
+    try {
+      await storage.write(async (tx) => {
+        await tx.events.append(jobId, [toLogFrame(observation)])
+        await tx.jobs.saveCursor(jobId, number, observation.cursor, kept)
+      })
+    } catch (error) {
+      if (isCounted) logUsage.add(tenant, token, -kept)
+      throw error
+    }
+    tellOutput(held, observation)
+  }
+
+  function tellOutput(held: LiveAttempt, observation: Output): void {
     const { observe } = context
     if (held.isSilent && held.startedAt !== null) observe.firstOutput(held.startedAt, observation.at)
     held.isSilent = false
@@ -172,7 +189,15 @@ export function createProgress(context: SchedulerContext) {
 /** What every line of the log about an attempt carries. */
 const idsOf = ({ jobId, number, tenant }: LiveAttempt) => ({ jobId, attempt: number, tenant })
 
-function toLogFrame(observation: Extract<Observation, { type: 'output' | 'truncated' }>): FrameBody {
+type Output = Extract<Observation, { type: 'output' | 'truncated' }>
+
+/** What no room is left for is dropped whole, and its size told instead. */
+function withinRoom(said: Output, roomBytes: number): Output {
+  if (said.type === 'truncated' || said.bytes.byteLength <= roomBytes) return said
+  return { ...said, type: 'truncated', bytes: said.bytes.byteLength }
+}
+
+function toLogFrame(observation: Output): FrameBody {
   const { attempt, stream } = observation
   const time = new Date(observation.at).toISOString()
   if (observation.type === 'truncated')

@@ -69,6 +69,7 @@ export async function createScheduler(options: SchedulerOptions) {
           await tx.audit.append(context.audit(system, 'job.expire', id, { before: summaryOf(job) }))
         }
       })
+      if (removed > 0) context.logUsage.forget()
       if (removed < sweepPage) break
     }
     await storage.write((tx) => tx.idempotency.prune(clock.now() - options.idempotencyKeptMs))
@@ -223,6 +224,7 @@ export async function createScheduler(options: SchedulerOptions) {
         // Weights and quotas decide what the last look found.
         context.reservation = null
         refreshConstraints(context)
+        context.logUsage.forget()
         context.wake()
       })
       context.wake()

@@ -94,6 +94,8 @@ export interface AttemptTable {
   gpus: string
   deadline_at: number | null
   preempted_by: string | null
+  /** Output kept in the log; owned by `saveCursor`. */
+  log_bytes: Generated<number>
 }
 
 export interface AuditTable {

@@ -102,6 +102,8 @@ export interface JobReader {
   /** Finished jobs whose time to live is over at `now`. */
   listExpired(now: number, limit: number): Promise<string[]>
   countByState(): Promise<Record<JobState, number>>
+  /** Bytes of output that the logs of the tenant's jobs keep, by the token that submitted them. */
+  logUsage(tenant: string): Promise<{ token: string; bytes: number }[]>
 }
 
 export interface JobWriter extends Pick<
@@ -112,8 +114,8 @@ export interface JobWriter extends Pick<
   insert(job: JobRecord): Promise<void>
   /** Writes every changeable member of the job and upserts its attempts; `lastSeq` is owned by `events.append`. */
   update(job: JobRecord): Promise<void>
-  /** Stores how far the output of an attempt has been read (the runtime's opaque cursor). */
-  saveCursor(id: string, attempt: number, cursor: string): Promise<void>
+  /** Stores how far the output of an attempt has been read (the runtime's opaque cursor), and that its log keeps more. */
+  saveCursor(id: string, attempt: number, cursor: string, keptBytes: number): Promise<void>
   /** Removes the job with its attempts and events. */
   remove(id: string): Promise<void>
 }

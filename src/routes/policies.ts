@@ -51,6 +51,6 @@ export const policyRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async (request) =>
-      app.scheduler.explainPolicies(request.body, requesterOf(request).principal, request.query.tenant)
+      await app.scheduler.explainPolicies(request.body, requesterOf(request).principal, request.query.tenant)
   )
 }

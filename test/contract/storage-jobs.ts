@@ -2,7 +2,17 @@ import fc from 'fast-check'
 import type { JobFilter, Storage } from '../../src/contracts/storage.ts'
 import { UniqueViolation } from '../../src/errors.ts'
 import { jobStates } from '../../src/schemas/job.ts'
-import { type StorageCases, at, insert, isCode, jobOf, logFrame, rejects, spec } from './storage-samples.ts'
+import {
+  type StorageCases,
+  at,
+  insert,
+  isCode,
+  jobOf,
+  logFrame,
+  rejects,
+  spec,
+  attemptOf
+} from './storage-samples.ts'
 
 export const jobCases: StorageCases = {
   'a job comes back as it was stored, with everything set and with nothing': async (t, storage) => {
@@ -139,35 +149,44 @@ export const jobCases: StorageCases = {
   },
 
   'saveCursor keeps the place of one attempt': async (t, storage) => {
-    const attempt = {
-      number: 1,
-      state: 'running' as const,
-      node: 'n',
-      runtime: 'process',
-      pod: 'p',
-      exitCode: null,
-      signal: null,
-      reason: null,
-      startedAt: at,
-      finishedAt: null,
-      cursor: null,
-      gpus: [],
-      deadlineAt: at,
-      preemptedBy: null
-    }
+    const attempt = attemptOf({ number: 1 })
     const job = jobOf({ state: 'running', attempts: [attempt, { ...attempt, number: 2 }] })
     await insert(storage, job)
-    await storage.write((tx) => tx.jobs.saveCursor(job.id, 2, 'here'))
+    await storage.write((tx) => tx.jobs.saveCursor(job.id, 2, 'here', 0))
     t.strictSame(
       (await storage.jobs.find(job.id))?.attempts.map(({ cursor }) => cursor),
       [null, 'here']
     )
     await rejects(
       t,
-      storage.write((tx) => tx.jobs.saveCursor(job.id, 3, 'x')),
+      storage.write((tx) => tx.jobs.saveCursor(job.id, 3, 'x', 0)),
       isCode('job-not-found'),
       'an unknown attempt'
     )
+  },
+
+  'logUsage sums what logs keep by token, until their jobs are removed': async (t, storage) => {
+    const attempt = attemptOf({ number: 1 })
+    const [a, b, other] = [
+      jobOf({ state: 'running', attempts: [attempt, { ...attempt, number: 2 }], submittedBy: 'one' }),
+      jobOf({ state: 'running', attempts: [attempt], submittedBy: 'two' }),
+      jobOf({ state: 'running', attempts: [attempt], tenant: 'other' })
+    ]
+    await insert(storage, a, b, other)
+    t.strictSame(await storage.jobs.logUsage('nobody'), [])
+    await storage.write(async (tx) => {
+      await tx.jobs.saveCursor(a.id, 1, 'x', 5)
+      await tx.jobs.saveCursor(a.id, 1, 'y', 7)
+      await tx.jobs.saveCursor(a.id, 2, 'z', 2 ** 33)
+      await tx.jobs.saveCursor(b.id, 1, 'x', 3)
+      await tx.jobs.saveCursor(other.id, 1, 'x', 100)
+      await tx.jobs.update(a)
+    })
+    const usage = async () =>
+      Object.fromEntries((await storage.jobs.logUsage('default')).map(({ token, bytes }) => [token, bytes]))
+    t.strictSame(await usage(), { one: 12 + 2 ** 33, two: 3 })
+    await storage.write((tx) => tx.jobs.remove(a.id))
+    t.strictSame(await usage(), { two: 3 })
   },
 
   'remove takes the job, its attempts, its log and what pointed from it': async (t, storage) => {

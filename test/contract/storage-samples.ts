@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import type { AuditRecord, Storage } from '../../src/contracts/storage.ts'
-import { createJob, type JobRecord } from '../../src/domain/job-state.ts'
+import { createJob, type AttemptRecord, type JobRecord } from '../../src/domain/job-state.ts'
 import { RoostError } from '../../src/errors.ts'
 import { newId } from '../../src/ids.ts'
 import type { FrameBody } from '../../src/schemas/frame.ts'
@@ -15,6 +15,25 @@ export const spec: JobSpec = { task: { type: 'process', command: ['true'] } }
 /** A queued job; `change` says what is different of it. */
 export const jobOf = (change: Partial<JobRecord> = {}): JobRecord => ({
   ...createJob(newId(), 'default', spec, at).job,
+  ...change
+})
+
+/** A running attempt. */
+export const attemptOf = (change: Partial<AttemptRecord> = {}): AttemptRecord => ({
+  number: 1,
+  state: 'running',
+  node: 'n',
+  runtime: 'process',
+  pod: 'p',
+  exitCode: null,
+  signal: null,
+  reason: null,
+  startedAt: at,
+  finishedAt: null,
+  cursor: null,
+  gpus: [],
+  deadlineAt: at,
+  preemptedBy: null,
   ...change
 })
 

@@ -324,6 +324,76 @@ await t.test('an attempt is not evicted before its time, nor ever with a protect
   t.equal(gone.statusCode, 202, 'its owner may cancel it')
 })
 
+await t.test(
+  'logs keep no more than the quota; what is over is told, and new jobs are refused',
+  async (t) => {
+    const policies = `policies:\n  - {name: quiet, tenants: [a], quota: {logBytes: 10k}}\n`
+    const dataDir = t.testdir()
+    const first = await openPolicyApp(t, policies, { dataDir })
+    const { app, fake, submit, tokenOf } = first
+    const { headers } = await tokenOf('a')
+    const jobs = [jobOf(await submit(headers)), jobOf(await submit(headers))]
+    await running(app, 2)
+    const orders = [...fake.running.values()]
+    t.ok(
+      orders.every(({ logCapBytes }) => logCapBytes === 10_000),
+      'the runtime drops it at the source'
+    )
+    const print = async (order: (typeof orders)[number], bytes: number) =>
+      await fake.say(order, {
+        type: 'output',
+        stream: 'stdout',
+        bytes: Buffer.alloc(bytes, 'x'),
+        cursor: '1'
+      })
+    await print(orders[0]!, 6_000)
+    await Promise.all([print(orders[0]!, 3_000), print(orders[1]!, 3_000)])
+    await print(orders[1]!, 1_000)
+    t.equal((await submit(headers)).statusCode, 429, 'it is full')
+    await print(orders[1]!, 1)
+    const frames = (await Promise.all(jobs.map(({ id }) => app.storage.events.read(id, 1, 100, 1e6))))
+      .flat()
+      .map(({ json }) => JSON.parse(json))
+    const sum = (key: (frame: { text?: string; truncated?: number }) => number | undefined) =>
+      frames.reduce((all, frame) => all + (key(frame) ?? 0), 0)
+    t.equal(
+      sum(({ text }) => text?.length),
+      10_000
+    )
+    t.equal(
+      sum(({ truncated }) => truncated),
+      3_001
+    )
+    t.match(problemOf(await submit(headers)), {
+      code: 'quota-exceeded',
+      policy: 'quiet',
+      value: 10_000,
+      limit: 10_000,
+      detail: /the logs of a tenant may keep .*, they hold .*; remove finished jobs/
+    })
+    await app.close()
+
+    const second = await openPolicyApp(t, policies, { dataDir })
+    t.equal((await second.submit(headers)).statusCode, 429, 'and still is after a restart')
+    await running(second.app, 2)
+    const { name } = second.fake.running.values().next().value!
+    const id = name.slice('roost-'.length, -2)
+    await second.fake.finish(name, 0)
+    await second.app.inject({ method: 'DELETE', url: `/v1/jobs/${id}?purge=true`, headers })
+    t.equal((await second.submit(headers)).statusCode, 202)
+  }
+)
+
+await t.test('what one attempt may print is bounded by policy too', async (t) => {
+  const { app, fake, submit } = await openPolicyApp(
+    t,
+    `policies:\n  - {name: brief, tenants: ["*"], job: {logBytes: 2Ki}}\n`
+  )
+  jobOf(await submit(asAdmin))
+  await running(app, 1)
+  t.equal([...fake.running.values()][0]?.logCapBytes, 2048)
+})
+
 /** Resolves when so many attempts run. */
 async function running(app: Awaited<ReturnType<typeof openPolicyApp>>['app'], count: number): Promise<void> {
   const isReached = async () => (await app.storage.jobs.countByState()).running === count

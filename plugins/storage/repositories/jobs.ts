@@ -175,6 +175,17 @@ export function createJobReader(db: Kysely<Tables>): JobReader {
         .execute()
       for (const { state, count } of rows) counts[state] = Number(count)
       return counts
+    },
+
+    async logUsage(tenant) {
+      const rows = await db
+        .selectFrom('jobs')
+        .innerJoin('attempts', 'attempts.job_id', 'jobs.id')
+        .where('jobs.tenant', '=', tenant)
+        .select((eb) => ['jobs.submitted_by as token', eb.fn.sum('attempts.log_bytes').as('bytes')] as const)
+        .groupBy('jobs.submitted_by')
+        .execute()
+      return rows.map(({ token, bytes }) => ({ token, bytes: Number(bytes) }))
     }
   }
 }
@@ -205,10 +216,10 @@ export function createJobWriter(db: Kysely<Tables>): JobWriter {
       for (const attempt of job.attempts) await db.executeQuery(putAttempt(job.id, attempt))
     },
 
-    async saveCursor(id, attempt, cursor) {
+    async saveCursor(id, attempt, cursor, keptBytes) {
       const { numUpdatedRows } = await db
         .updateTable('attempts')
-        .set({ cursor })
+        .set((eb) => ({ cursor, log_bytes: eb('log_bytes', '+', keptBytes) }))
         .where('job_id', '=', id)
         .where('number', '=', attempt)
         .executeTakeFirstOrThrow()
