@@ -29,6 +29,8 @@ export default fp<ObservabilityPluginOptions>(
       routeMetrics: { enabled: { histogram: true, summary: false }, registeredRoutesOnly: true }
     })
     const { client } = app.metrics
+    // It stays registered, and empty.
+    client.register.removeSingleMetric('http_request_summary_seconds')
     const made = createMetrics(client, (error, metric) =>
       app.log.warn({ err: error, metric }, 'a metric could not be told')
     )
