@@ -21,6 +21,7 @@ import type { Config } from './config/schema.ts'
 import { guardConnections } from './connections.ts'
 import { systemClock, type Clock } from './contracts/clock.ts'
 import type { Tracing } from './contracts/observability.ts'
+import { corsOptions } from './cors.ts'
 import { loadExtension } from './extension.ts'
 import { addHttpHooks, readHttp } from './http.ts'
 import { isLoopback } from './loopback.ts'
@@ -32,6 +33,7 @@ import { documentRoutes } from './routes/documents.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { nodeRoutes } from './routes/nodes.ts'
+import { pageRoutes } from './routes/pages.ts'
 import { podRoutes } from './routes/pods.ts'
 import { policyRoutes } from './routes/policies.ts'
 import { streamRoutes } from './routes/streams.ts'
@@ -89,10 +91,7 @@ export async function createApp(
     corsOrigins: config.corsOrigins
   })
   if (config.corsOrigins.length > 0)
-    await app.register(import('@fastify/cors'), {
-      origin: config.corsOrigins,
-      exposedHeaders: ['location', 'idempotency-replayed', 'x-request-id', 'traceparent', 'retry-after']
-    })
+    await app.register(import('@fastify/cors'), corsOptions(config.corsOrigins))
   await app.register(secrets, { dataDir: config.dataDir, secretsDir: config.secretsDir })
   await app.register(policies, { file: config.policiesFile })
   await app.register(capacity, config.capacity)
@@ -119,7 +118,8 @@ export async function createApp(
     adminRoutes,
     auditRoutes,
     policyRoutes,
-    documentRoutes
+    documentRoutes,
+    pageRoutes
   ])
     await app.register(routes)
   for (const plugin of config.plugins)

@@ -81,6 +81,8 @@ export function addHttpHooks(app: FastifyInstance): void {
   app.decorateRequest('traceparent', null)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
+    // A job's output goes out as text/plain: no browser shall take it for a page.
+    reply.header('x-content-type-options', 'nosniff')
     request.traceparent = traceparentOf(request.raw, app.observability.tracing)
     if (request.traceparent !== null) reply.header('traceparent', request.traceparent)
     if (isStopping)
