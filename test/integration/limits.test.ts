@@ -139,7 +139,7 @@ await t.test('under load requests are shed in words, probes and streams are not'
   const { port } = app.server.address() as AddressInfo
   // Accepted and followed before the load counts.
   const job = await app.scheduler.submit(
-    { task: { type: 'test/fake' } as never },
+    { task: { type: 'test/fake' } },
     { principal: await app.auth.authenticate(asAdmin.authorization.slice(7), () => 'none'), requestId: null }
   )
   const order = await until(() => fake.started[0])
