@@ -181,7 +181,7 @@ await t.test('streams: so many of one token, so many in all, messages of a bound
   const closed = once(first.socket, 'close')
   first.socket.send('x'.repeat(5_000))
   t.equal((await closed)[0], 1009, 'readers send nothing, least of all much')
-  while ((app.stream.counts().websocket as number) + app.stream.counts().sse > 1)
+  while (app.stream.counts().websocket + app.stream.counts().sse > 1)
     await new Promise((resolve) => setImmediate(resolve))
   t.equal((await follow(token)).status, 101, 'room again')
 })
