@@ -108,14 +108,14 @@ export function createExplain(context: SchedulerContext) {
     const isNext = reservation?.jobId === entry.id
     const startsBy = isNext ? reservation.at : null
     const next = isNext ? `; it is next${untilWhen(reservation.at)}` : describePosition(position)
-    if (queue.pinned().has(entry.id)) {
-      const victims = [...running.all()].filter(({ preemptedFor }) => preemptedFor === entry.id)
+    const victims = [...running.all()].filter(({ preemptedFor }) => preemptedFor === entry.id)
+    if (victims.length > 0) {
       const gone = Math.max(...victims.map(({ endsBy }) => endsBy))
       return wait(
         'preempting',
         `Waits for ${victims.length === 1 ? `job ${victims[0]!.id}` : `${victims.length} jobs`} to end, preempted for it`,
         [{ what: 'jobs', needed: victims.length, available: 0, message: 'the preempted attempts must end' }],
-        victims.length === 0 ? null : gone
+        gone
       )
     }
     if (reasons.length > 0) {

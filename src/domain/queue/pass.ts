@@ -37,8 +37,11 @@ export interface PassOutcome {
   lookAgainAt: number | null
 }
 
+/** A tenant in this pass: its lines that may still start something, from `at` on. */
 interface Ranked extends RankedTenant {
   tenant: Tenant
+  lines: Line[] | null
+  at: number
 }
 
 /**
@@ -63,7 +66,9 @@ export function pass(input: PassInput): PassOutcome {
     tenant,
     name: tenant.name,
     share: weightedShare(input, tenant.name),
-    unservedSince: tenant.unservedSince
+    unservedSince: tenant.unservedSince,
+    lines: null,
+    at: 0
   })
   const ranked = [...waiting.tenants().values()].map(rank)
   const heap = createHeap([...ranked], compare)
@@ -71,7 +76,7 @@ export function pass(input: PassInput): PassOutcome {
   for (let looks = 0; looks < looksPerPass && shut.size < waiting.shapes().size; looks++) {
     const top = heap.top()
     if (top === undefined) break
-    const line = firstOpen(top.tenant, shut, turns.shut)
+    const line = firstOpen(top, shut, turns.shut)
     if (line === null) {
       heap.removeTop()
       continue
@@ -84,8 +89,12 @@ export function pass(input: PassInput): PassOutcome {
     }
     suited.add(line.shape)
     if (!fits(job.needs, free)) {
-      lacksRoom.add(line.shape)
-      shut.add(line.shape)
+      // All shapes at once: on a full node this look is the last.
+      for (const shape of waiting.shapes().values()) {
+        if (shut.has(shape) || fits(shape.needs, free)) continue
+        lacksRoom.add(shape)
+        shut.add(shape)
+      }
       reservation ??= reserve(job, free, pins.ends(), now)
       continue
     }
@@ -98,6 +107,7 @@ export function pass(input: PassInput): PassOutcome {
     if (reservation !== null) reservation = afterStart(overtaker, reservation)
     top.tenant.unservedSince = top.unservedSince = now
     top.share = weightedShare(input, top.name)
+    moveOn(top, waiting.compare)
     heap.sinkTop()
   }
 
@@ -119,9 +129,29 @@ export function pass(input: PassInput): PassOutcome {
 const weightedShare = ({ running, total, rulesFor }: PassInput, tenant: string): number =>
   dominantShare(running.heldByTenant(tenant), total) / rulesFor(tenant, '').weight
 
-function firstOpen(tenant: Tenant, shut: ReadonlySet<Shape>, shutLines: ReadonlySet<Line>): Line | null {
-  for (const line of tenant.heads) if (!shut.has(line.shape) && !shutLines.has(line)) return line
+/** The line whose first job is the tenant's next: what is shut stays so, so nothing is looked at twice. */
+function firstOpen(ranked: Ranked, shut: ReadonlySet<Shape>, shutLines: ReadonlySet<Line>): Line | null {
+  const lines = (ranked.lines ??= [...ranked.tenant.heads])
+  for (; ranked.at < lines.length; ranked.at++) {
+    const line = lines[ranked.at]!
+    if (!shut.has(line.shape) && !shutLines.has(line)) return line
+  }
   return null
+}
+
+/** The first job of the tenant's current line has started: the line goes to where its next one belongs. */
+function moveOn(ranked: Ranked, compare: (a: WaitingJob, b: WaitingJob) => number): void {
+  const lines = ranked.lines!
+  const line = lines[ranked.at]!
+  const next = line.jobs.first()
+  if (next === undefined) {
+    ranked.at++
+    return
+  }
+  let place = ranked.at
+  for (; place + 1 < lines.length && compare(lines[place + 1]!.jobs.first()!, next) < 0; place++)
+    lines[place] = lines[place + 1]!
+  lines[place] = line
 }
 
 /** The job of the tenant that comes first and lacks nothing but room. */
@@ -154,13 +184,24 @@ function startPinned(input: PassInput): { free: Amounts; ends: () => RoomEnd[] }
     const rules = input.rulesFor(job.tenant, job.token)
     if (
       overQuota(rules.quotas, heldBy(input, job), job.needs) === null &&
-      fits(job.needs, free) &&
+      fits(job.needs, minus(free, held)) &&
       input.start(job)
     ) {
       free = minus(free, job.needs)
       continue
     }
-    const victims = [...running.all()].filter(({ preemptedFor }) => preemptedFor === job.id)
+    const ending = [...running.all()].filter(({ id, isEnding }) => isEnding && !claimed.has(id))
+    const victims = ending.filter(({ preemptedFor }) => preemptedFor === job.id)
+    // Where they are not enough, it was also to get what ends for nobody in particular.
+    if (
+      !fits(
+        job.needs,
+        victims.reduce((sum, victim) => plus(sum, victim.needs), minus(free, held))
+      )
+    )
+      victims.push(
+        ...ending.filter(({ preemptedFor }) => preemptedFor === null || !waiting.pinned().has(preemptedFor))
+      )
     // All of them have ended and it still does not fit: it takes its turn like everybody.
     if (victims.length === 0) {
       waiting.unpin(job.id)

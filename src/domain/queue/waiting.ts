@@ -24,6 +24,7 @@ export interface WaitingJob extends PlacementJob, Ranked {
 /** Everything that decides where and when a job fits: jobs of one shape fit or do not fit together. */
 export interface Shape {
   key: string
+  needs: Amounts
   /** Jobs of this shape that may be tried. */
   waiting: number
 }
@@ -89,7 +90,7 @@ export function createWaiting(msPerPoint: number) {
     const known = tenant.lines.get(lineKey)
     if (known !== undefined) return known
     let shape = shapes.get(shapeKey)
-    if (shape === undefined) shapes.set(shapeKey, (shape = { key: shapeKey, waiting: 0 }))
+    if (shape === undefined) shapes.set(shapeKey, (shape = { key: shapeKey, needs: job.needs, waiting: 0 }))
     const line: Line = { shape, tenant, token: job.token, jobs: createSortedList(compare) }
     tenant.lines.set(lineKey, line)
     return line
