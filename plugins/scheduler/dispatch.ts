@@ -208,7 +208,7 @@ const leastLogCapBytes = 4096
 
 /** Most bytes that are kept of each stream, so that what is over is dropped where it is made. */
 function logCapOf({ logCapBytes, logUsage }: SchedulerContext, job: JobRecord, rules: Rules): number {
-  const room = logUsage.room(rules, job.tenant, job.submittedBy)?.bytes ?? Infinity
+  const room = logUsage.room(rules, job.tenant, job.submittedBy)
   let cap = Math.min(logCapBytes, Math.max(leastLogCapBytes, room))
   for (const { logBytes } of rules.jobs) cap = Math.min(cap, logBytes ?? Infinity)
   return cap

@@ -160,18 +160,19 @@ export function createProgress(context: SchedulerContext) {
     const isCounted = logUsage.isBounded(rules)
     if (isCounted) await logUsage.load(tenant)
     const room = logUsage.room(rules, tenant, token)
-    const observation = room === null ? said : withinRoom(said, room.bytes)
+    const observation = withinRoom(said, room)
     const kept = observation.type === 'output' ? observation.bytes.byteLength : 0
-    if (isCounted) logUsage.add(tenant, token, kept)
+    const settle = isCounted ? logUsage.reserve(tenant, token, kept) : null
     try {
       await storage.write(async (tx) => {
         await tx.events.append(jobId, [toLogFrame(observation)])
         await tx.jobs.saveCursor(jobId, number, observation.cursor, kept)
       })
     } catch (error) {
-      if (isCounted) logUsage.add(tenant, token, -kept)
+      settle?.(false)
       throw error
     }
+    settle?.(true)
     tellOutput(held, observation)
   }
 

@@ -115,6 +115,12 @@ export const commands = {
     load: async () => (await import('./commands/audit.ts')).audit
   },
 
+  policy: {
+    group: 'access',
+    summary: 'check a policy file; explain what policies say of a job',
+    load: async () => (await import('./commands/policy.ts')).policy
+  },
+
   completion: {
     group: 'more',
     summary: 'print the completion for a shell',
