@@ -15,6 +15,8 @@ export interface TortureOptions {
   kills: number
   /** With a value, the service and its jobs stand still for so long, halfway. */
   suspendMs?: number
+  /** postgres://…, an empty database or schema; default: SQLite. */
+  databaseUrl?: string
   /** Told of what happens, for a person who waits. */
   onEvent?: (line: string) => void
 }
@@ -49,10 +51,16 @@ const backOff = (tries: number): Promise<void> =>
 /** A batch of real jobs while the service is killed again and again; reads everything back and says what is wrong. */
 export const torture = (options: TortureOptions): Promise<TortureReport> =>
   withFolder('torture', async (folder) => {
-    const { jobs: count, kills, onEvent = () => {} } = options
+    const { jobs: count, kills, databaseUrl, onEvent = () => {} } = options
     const inputs = await gatherInputs(join(folder, 'inputs'), count)
     const journal = join(folder, 'journal')
-    const service = await startService({ dataDir: folder, env: { ROOST_PROCESS: 'on' } })
+    const service = await startService({
+      dataDir: folder,
+      env: {
+        ROOST_PROCESS: 'on',
+        ...(databaseUrl === undefined ? {} : { ROOST_DATABASE_URL: databaseUrl })
+      }
+    })
     try {
       const startedAt = performance.now()
       const client = createClient(service, submitters)
