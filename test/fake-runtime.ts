@@ -1,5 +1,8 @@
+import { RoostError } from '../src/errors.ts'
 import type { AttemptOrder, Observation, Report, Runtime } from '../src/contracts/runtime.ts'
 import type { Pod } from '../src/schemas/node.ts'
+
+const againMs = 20
 
 export interface FakeRuntimeOptions {
   /** Takes these task types. */
@@ -37,8 +40,24 @@ export function createFakeRuntime({
       : never
     : never
 
-  const say = async (order: AttemptOrder, word: Word) =>
-    await report({ name: order.name, jobId: order.jobId, attempt: order.attempt, at: Date.now(), ...word })
+  /** Says it again until it is stored, as every runtime must. */
+  const say = async (order: AttemptOrder, word: Word): Promise<void> => {
+    for (;;) {
+      try {
+        await report({
+          name: order.name,
+          jobId: order.jobId,
+          attempt: order.attempt,
+          at: Date.now(),
+          ...word
+        })
+        return
+      } catch (error) {
+        if (!(error instanceof RoostError) || error.code !== 'storage-unavailable') throw error
+        await new Promise((resolve) => setTimeout(resolve, againMs))
+      }
+    }
+  }
 
   async function finish(
     name: string,
@@ -78,7 +97,10 @@ export function createFakeRuntime({
     },
     async adopt(order) {
       adopted.push(order)
-      running.set(order.name, order)
+      // Decided, and no trace of it: it was never begun.
+      const isNew = order.startedAt === null && !started.some(({ name }) => name === order.name)
+      if (isNew) await runtime.start(order)
+      else running.set(order.name, order)
     },
     async stop(name) {
       stopped.push(name)

@@ -50,6 +50,8 @@ export interface LiveAttempt {
   intent: Intent | null
   /** True once the runtime has been told to start or adopt it: only then can it be stopped. */
   handed: boolean
+  /** True while it is not known whether its last output was stored; what is said again is compared first. */
+  isDoubtful: boolean
   deadline: { cancel(): void } | null
   startedAt: number | null
   /** False once it has printed something, as far as this service saw. */

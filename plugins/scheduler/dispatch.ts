@@ -116,9 +116,11 @@ export function createDispatch(context: SchedulerContext, endAttempt: (id: strin
     }
     context.placing.delete(entry.id)
     if (job === null) {
-      // Cancelled or removed between the look and the commit.
-      capacity.release(entry.id)
-      running.remove(entry.id)
+      // Cancelled or removed between the look and the commit; or placed by an earlier commit whose answer was lost.
+      if (!context.live.has(entry.id)) {
+        capacity.release(entry.id)
+        running.remove(entry.id)
+      }
       context.wake()
       return
     }

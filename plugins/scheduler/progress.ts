@@ -1,11 +1,14 @@
 import { isUtf8 } from 'node:buffer'
 import type { Observation } from '../../src/contracts/runtime.ts'
+import type { Transaction } from '../../src/contracts/storage.ts'
 import { attemptName, currentAttempt, isFinished, type JobRecord } from '../../src/domain/job-state.ts'
 import type { FrameBody } from '../../src/schemas/frame.ts'
 import type { LiveAttempt, SchedulerContext } from './context.ts'
 import { progressOf, toQueueEntry, toRunningJob } from './placing.ts'
 
 const faultPauseMs = 1_000
+
+type Output = Extract<Observation, { type: 'output' | 'truncated' }>
 
 /** What happens after a commit: memory follows, dependents move, the runtime clears up; and what runtimes report. */
 export function createProgress(context: SchedulerContext) {
@@ -65,6 +68,7 @@ export function createProgress(context: SchedulerContext) {
         runtime: runtimes.find(attempt.runtime),
         intent: null,
         handed: false,
+        isDoubtful: false,
         deadline: null,
         startedAt: null,
         isSilent: attempt.cursor === null,
@@ -164,10 +168,14 @@ export function createProgress(context: SchedulerContext) {
     const kept = observation.type === 'output' ? observation.bytes.byteLength : 0
     const settle = isCounted ? logUsage.reserve(tenant, token, kept) : null
     try {
+      const isAgain = held.isDoubtful
+      held.isDoubtful = true
       await storage.write(async (tx) => {
+        if (isAgain && (await isStored(tx, observation))) return
         await tx.events.append(jobId, [toLogFrame(observation)])
         await tx.jobs.saveCursor(jobId, number, observation.cursor, kept)
       })
+      held.isDoubtful = false
     } catch (error) {
       settle?.(false)
       throw error
@@ -190,12 +198,16 @@ export function createProgress(context: SchedulerContext) {
 /** What every line of the log about an attempt carries. */
 const idsOf = ({ jobId, number, tenant }: LiveAttempt) => ({ jobId, attempt: number, tenant })
 
-type Output = Extract<Observation, { type: 'output' | 'truncated' }>
-
 /** What no room is left for is dropped whole, and its size told instead. */
 function withinRoom(said: Output, roomBytes: number): Output {
   if (said.type === 'truncated' || said.bytes.byteLength <= roomBytes) return said
   return { ...said, type: 'truncated', bytes: said.bytes.byteLength }
+}
+
+/** Whether output that is said again was stored after all: the answer to its commit was lost. */
+async function isStored(tx: Transaction, { jobId, attempt, cursor }: Output): Promise<boolean> {
+  const job = await tx.jobs.find(jobId)
+  return job?.attempts.find(({ number }) => number === attempt)?.cursor === cursor
 }
 
 function toLogFrame(observation: Output): FrameBody {

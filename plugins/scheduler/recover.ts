@@ -80,7 +80,10 @@ export async function recover(
 }
 
 /** Jobs that this one still waits for; null where one of them failed, and this job with it. */
-async function waitingFor(context: SchedulerContext, job: JobRecord): Promise<readonly string[] | null> {
+export async function waitingFor(
+  context: SchedulerContext,
+  job: JobRecord
+): Promise<readonly string[] | null> {
   const dependsOn = job.spec.dependsOn ?? []
   if (dependsOn.length === 0) return []
   // A dependency that is gone succeeded: one that failed stays until those that wait for it have heard of it.

@@ -17,6 +17,7 @@ import { openBodyKey } from './idempotency.ts'
 import { refreshConstraints, toQueueEntry } from './placing.ts'
 import { createProgress } from './progress.ts'
 import { recover } from './recover.ts'
+import { createReread } from './reread.ts'
 
 /** How often finished jobs whose time to live is over, and old idempotency keys, are removed. */
 const sweepMs = 60_000
@@ -217,6 +218,8 @@ export async function createScheduler(options: SchedulerOptions) {
     async start(): Promise<void> {
       for (const runtime of runtimes.list()) await runtime.open(report)
       const found = await recover(context, dispatch.hand, endAttempt)
+      const reread = createReread(context, dispatch.hand, endAttempt)
+      storage.onReread(() => void reread())
       if (found.queued + found.adopted > 0) log.info(found, 'took up the jobs of the last run')
       every(sweepMs, 'the removal of old jobs', sweep)
       every(tellWaitingAfterMs, 'telling why jobs wait', tellWaiting)

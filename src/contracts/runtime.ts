@@ -52,7 +52,8 @@ export type Observation = { name: string; jobId: string; attempt: number; at: nu
 /**
  * Takes an observation and resolves once it is committed. A runtime awaits it before it reports more of the same
  * attempt, so that a fast writer is held back by the disk and not by memory (docs/decisions/003-observations.md).
- * A rejection means nothing was stored: the runtime reports the same observation again later.
+ * A rejection means that nothing is known to be stored: the runtime reports the same observation again later, with the
+ * same cursor, by which output that was stored after all is known.
  */
 export type Report = (observation: Observation) => Promise<void>
 

@@ -28,6 +28,8 @@ export class PostgresReader implements DatabaseConnection {
       keepAlive: true,
       types
     })
+    // A connection that is lost while a read has it tells the read; without a listener it would end the process.
+    this.#pool.on('connect', (client) => client.on('error', () => {}))
     // Of an idle connection; the next read makes another.
     this.#pool.on('error', (error) => log.warn({ err: error }, 'an idle connection to the database was lost'))
   }

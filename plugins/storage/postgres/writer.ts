@@ -22,7 +22,7 @@ export interface Waits {
   doubtMs: number
 }
 
-export const defaultWaits: Waits = { connectMs: 5_000, answerMs: 10_000, lockMs: 5_000, doubtMs: 10_000 }
+export const defaultWaits: Waits = { connectMs: 5_000, answerMs: 10_000, lockMs: 5_000, doubtMs: 5_000 }
 
 const shortestPauseMs = 100
 const longestPauseMs = 2_000
