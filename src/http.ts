@@ -7,7 +7,7 @@ import { LogController, type FastifyBaseLogger, type FastifyHttpOptions, type Fa
 import type { Config } from './config/schema.ts'
 import type { Tracing } from './contracts/observability.ts'
 import { RoostError, type ErrorCode } from './errors.ts'
-import { findJsonFaults } from './json.ts'
+import { escapePointer, findJsonFaults } from './json.ts'
 import { problemType, sendProblem, toProblem } from './problem.ts'
 import { redact } from './redact.ts'
 import { traceContextPattern, traceIdOf } from './trace-context.ts'
@@ -91,6 +91,7 @@ export function addHttpHooks(app: FastifyInstance): void {
       })
     // Before the body is read: a path that is not there has no content type to complain of.
     if (request.is404) refusePath(request.url.split('?', 1)[0]!, request.method)
+    if (request.url.includes('%00')) refuseNul(request.url)
   })
   app.addHook('onResponse', async (request, reply) => {
     const level = reply.statusCode >= 500 ? 'warn' : 'debug'
@@ -165,6 +166,20 @@ export function addHttpHooks(app: FastifyInstance): void {
     }
     throw new RoostError('not-found', `There is nothing at ${path}; /docs shows what there is`)
   }
+}
+
+/** No database and no program can be given one; `findJsonFaults` looks for it in bodies. */
+function refuseNul(url: string): void {
+  const [path = '', query = ''] = url.split('?', 2)
+  if (path.includes('%00')) {
+    const isJob = path.startsWith('/v1/jobs/') || path.startsWith('/stream/')
+    throw new RoostError(isJob ? 'job-not-found' : 'not-found', 'There is nothing with that id')
+  }
+  const message = 'holds a NUL character (%00); remove it'
+  const errors = [...new URLSearchParams(query)]
+    .filter((pair) => pair.some((text) => text.includes('\0')))
+    .map(([name]) => ({ in: 'query' as const, pointer: `/${escapePointer(name)}`, message }))
+  throw new RoostError('invalid', `${errors[0]?.pointer ?? 'the query'} ${message}`, { errors })
 }
 
 function parseBody(text: string, done: (error: Error | null, body?: unknown) => void): void {

@@ -18,6 +18,8 @@ export async function recover(
   const { storage, queue, capacity, clock, log } = context
   context.draining = (await storage.settings.get('drain')) !== null
   const restored = await storage.settings.get('restored')
+  // The traces of its attempts are in another data directory, perhaps on another machine (Postgres).
+  const moved = await storage.settings.get('moved')
   const adopt: JobRecord[] = []
   const lost: string[] = []
   /** Jobs that others were ended for, and when the last of those ended. */
@@ -40,16 +42,15 @@ export async function recover(
           queue.add(toQueueEntry(context, job, verdict))
           queued++
         }
-      } else if (restored !== null) {
+      } else if (restored !== null || moved !== null) {
         lost.push(job.id)
         await context.change(job.id, {
           type: 'lost',
           attempt: attempt.number,
           at: clock.now(),
-          code: 'restored',
+          code: restored === null ? 'moved' : 'restored',
           final: true,
-          message:
-            'It ran when the backup was made; whether it ended is not known, so it is not run again by itself. Run it again with: roost rerun'
+          message: `It ran when the ${restored === null ? 'service had another data directory' : 'backup was made'}; whether it ended is not known, so it is not run again by itself. Run it again with: roost rerun`
         })
       } else {
         capacity.restore(job.id, { ...requestsOf(job.spec), gpus: attempt.gpus })
@@ -64,6 +65,10 @@ export async function recover(
       `restored from a backup; nothing runs until "roost undrain". ${queued} jobs that waited start then (they may have run since the backup); ` +
       `${lost.length} jobs that ran then are not run again by themselves${lost.length === 0 ? '' : `: ${lost.slice(0, 20).join(', ')}${lost.length > 20 ? ', …' : ''}`}`
     log.warn(context.paused)
+  }
+  if (moved !== null) {
+    log.warn({ jobs: lost }, 'attempts of another data directory were given up')
+    await storage.write((tx) => tx.settings.set('moved', null))
   }
   if (restored === null) {
     const kept = new Set(adopt.map((job) => attemptName(job.id, job.attempts.at(-1)!.number)))

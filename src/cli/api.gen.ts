@@ -390,7 +390,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Copy the database into a file of this machine while everything goes on */
+        /**
+         * Copy the database into a file of this machine while everything goes on
+         * @description With Postgres `not-configured`: its own `pg_dump` takes backups.
+         */
         post: operations["backup"];
         delete?: never;
         options?: never;
@@ -2714,6 +2717,7 @@ export interface operations {
             400: components["responses"]["malformed.bad-request"];
             401: components["responses"]["unauthorized"];
             403: components["responses"]["forbidden"];
+            404: components["responses"]["not-configured"];
             408: components["responses"]["timeout"];
             413: components["responses"]["too-large"];
             415: components["responses"]["unsupported-media-type"];

@@ -101,6 +101,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'backup',
         tags: ['admin'],
         summary: 'Copy the database into a file of this machine while everything goes on',
+        description: 'With Postgres `not-configured`: its own `pg_dump` takes backups.',
         body: Type.Object(
           {
             file: Type.String({
@@ -116,7 +117,8 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
           201: Type.Object(
             { file: Type.String(), bytes: Type.Integer() },
             { additionalProperties: false, description: 'The copy is whole and in its place.' }
-          )
+          ),
+          ...problems('not-configured')
         }
       }
     },

@@ -15,6 +15,7 @@ import { createReaders, createWriters } from '../repositories/index.ts'
 import { emptyTraces, type Session } from '../session.ts'
 import { createAppend } from './append.ts'
 import { collateByBytes } from './collate.ts'
+import { checkIdentity } from './identity.ts'
 import { kyselyOver } from './kysely.ts'
 import { PostgresReader } from './reader.ts'
 import { parseTarget } from './url.ts'
@@ -59,7 +60,7 @@ export async function openPostgresStorage(options: PostgresStorageOptions): Prom
   const writer = new PostgresWriter({ config, place, waits, clock, log, onReread: () => reread.tell() })
   try {
     await writer.open()
-    await bringUpToDate(writer, place, clock.now())
+    await bringUpToDate(writer, { dataDir, place, now: clock.now(), log })
   } catch (error) {
     await writer.close()
     directory.release()
@@ -146,12 +147,16 @@ export async function openPostgresStorage(options: PostgresStorageOptions): Prom
   }
 }
 
-async function bringUpToDate(writer: PostgresWriter, place: string, now: number): Promise<void> {
+async function bringUpToDate(
+  writer: PostgresWriter,
+  at: { dataDir: string; place: string; now: number; log: Log }
+): Promise<void> {
   const db = kyselyOver(writer)
   await writer.patiently(async () => {
     await writer.begin()
     try {
-      await migrate(db, words, place, now, () => collateByBytes(db))
+      await migrate(db, words, at.place, at.now, () => collateByBytes(db))
+      await checkIdentity(db, at)
       await writer.commit()
     } catch (error) {
       writer.rollBack()
