@@ -16,6 +16,7 @@ import secrets from '../plugins/secrets/index.ts'
 import storage from '../plugins/storage/index.ts'
 import stream from '../plugins/stream/index.ts'
 import { readRate } from './config/limits.ts'
+import webhooks from '../plugins/webhooks/index.ts'
 import { maskConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { guardConnections } from './connections.ts'
@@ -38,6 +39,7 @@ import { podRoutes } from './routes/pods.ts'
 import { policyRoutes } from './routes/policies.ts'
 import { streamRoutes } from './routes/streams.ts'
 import { tokenRoutes } from './routes/tokens.ts'
+import { webhookRoutes } from './routes/webhooks.ts'
 import { sharedSchemas } from './schemas/index.ts'
 import { createValidatorCompiler } from './validation.ts'
 import { version } from './version.ts'
@@ -94,6 +96,7 @@ export async function createApp(
     await app.register(import('@fastify/cors'), corsOptions(config.corsOrigins))
   await app.register(secrets, { dataDir: config.dataDir, secretsDir: config.secretsDir })
   await app.register(policies, { file: config.policiesFile })
+  await app.register(webhooks, { version })
   await app.register(capacity, config.capacity)
   await app.register(runtimes, {
     dataDir: config.dataDir,
@@ -118,6 +121,7 @@ export async function createApp(
     adminRoutes,
     auditRoutes,
     policyRoutes,
+    webhookRoutes,
     documentRoutes,
     pageRoutes
   ])

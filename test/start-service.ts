@@ -41,6 +41,8 @@ export interface Service {
   readonly lines: readonly string[]
   /** Ends the service alone and waits for its end; its jobs go on. */
   kill(signal?: NodeJS.Signals): Promise<void>
+  /** Resolves when the service ends, whoever ended it. */
+  ended(): Promise<void>
   /** Starts it again on the same port and data directory; it must have been killed before. */
   restart(): Promise<void>
   /** The service, its shims and its jobs: every process of the data directory. */
@@ -156,6 +158,7 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
     lines,
     kill,
     end,
+    ended: () => ended,
     get url() {
       return ready.url
     },

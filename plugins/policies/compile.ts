@@ -98,7 +98,8 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
             {
               policy: name,
               hosts: hosts.length === 0 ? { patterns: [], matches: () => false } : nameList(hosts),
-              addresses: { patterns: addresses, includes: addressList(addresses) }
+              addresses: { patterns: addresses, includes: addressList(addresses) },
+              http: webhooks.http ?? false
             }
           ]
   }

@@ -20,6 +20,7 @@ import type { SchedulerContext } from './context.ts'
 import { createIdempotency, type KeepKey, type Submitted } from './idempotency.ts'
 import { localNode, toPlacementJob, toQueueEntry } from './placing.ts'
 import { traceVariable, withTrace } from './traces.ts'
+import { keepWebhook } from './webhook.ts'
 
 export interface SubmitOptions extends Requester {
   /** Given by the client; the same key and body replay the first answer. */
@@ -163,6 +164,7 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
         job = outcome.job
         frames.push(...outcome.frames)
         await tx.jobs.update(job)
+        await keepWebhook(tx, job)
       }
     }
     const lastSeq = await tx.events.append(job.id, frames)
@@ -180,6 +182,7 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
   function enqueue(job: JobRecord, waitingFor: string[]): void {
     if (isFinished(job.state)) {
       context.observe.finished(job)
+      if (job.spec.webhook !== undefined) context.webhooks.wake()
       return
     }
     const entry = toQueueEntry(context, job, waitingFor)
@@ -203,6 +206,7 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
         { headers: { 'retry-after': '30' } }
       )
     requirePlaceable(asPlacementJob(spec, submitter))
+    if (spec.webhook !== undefined) await context.webhooks.require(spec.webhook, options.principal)
     const { logUsage } = context
     if (logUsage.isBounded(context.policies.rulesFor(submitter.tenant, submitter.token)))
       await logUsage.load(submitter.tenant)
@@ -247,6 +251,7 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       const submitter = submitterOf(principal)
       const prepared = admission.prepare(spec, submitter)
       admission.requireAllowed(prepared, submitter)
+      if (spec.webhook !== undefined) await context.webhooks.require(spec.webhook, principal)
       await requireDependencies(storage.jobs, principal.tenant, spec)
       return explainNow(asPlacementJob(prepared, submitter))
     },

@@ -11,6 +11,7 @@ import type { Principal } from '../../src/schemas/token.ts'
 import type { Capacity } from '../capacity/index.ts'
 import type { Runtimes } from '../runtimes/index.ts'
 import type { Secrets } from '../secrets/index.ts'
+import type { Webhooks } from '../webhooks/index.ts'
 import type { Observability } from '../../src/contracts/observability.ts'
 import { createLogUsage } from './log-usage.ts'
 import { createObserver } from './observe.ts'
@@ -18,6 +19,7 @@ import { defaultMsPerPoint } from '../../src/domain/queue/order.ts'
 import type { Reservation } from '../../src/domain/queue/backfill.ts'
 import { createRunning } from '../../src/domain/queue/running.ts'
 import { createWaiting, type WaitingJob } from '../../src/domain/queue/waiting.ts'
+import { keepWebhook } from './webhook.ts'
 import type { AttemptTrace } from './traces.ts'
 
 export interface SchedulerOptions {
@@ -27,6 +29,7 @@ export interface SchedulerOptions {
   capacity: Capacity
   secrets: Secrets
   policies: PolicyReader
+  webhooks: Pick<Webhooks, 'require' | 'wake'>
   log: FastifyBaseLogger
   node: { id: string; name: string; labels: Record<string, string> }
   logCapBytes: number
@@ -103,6 +106,7 @@ export function createContext(options: SchedulerOptions) {
         const outcome = decide(job, input, clock.now(), random())
         if (!outcome.ok) return { job, outcome }
         await tx.jobs.update(outcome.job)
+        await keepWebhook(tx, outcome.job)
         const lastSeq = outcome.frames.length === 0 ? job.lastSeq : await tx.events.append(id, outcome.frames)
         if (audit !== undefined) await tx.audit.append(audit(job, outcome.job))
         return { job: { ...outcome.job, lastSeq }, outcome }

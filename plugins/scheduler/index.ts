@@ -5,6 +5,7 @@ import type {} from '../policies/index.ts'
 import type {} from '../runtimes/index.ts'
 import type {} from '../secrets/index.ts'
 import type {} from '../storage/index.ts'
+import type {} from '../webhooks/index.ts'
 import { createScheduler, type Scheduler } from './scheduler.ts'
 
 declare module 'fastify' {
@@ -20,7 +21,7 @@ export interface SchedulerPluginOptions {
 
 export default fp<SchedulerPluginOptions>(
   async (app, options) => {
-    const { storage, clock, runtimes, capacity, secrets, policies, log, node, observability } = app
+    const { storage, clock, runtimes, capacity, secrets, policies, webhooks, log, node, observability } = app
     const scheduler = await createScheduler({
       storage,
       clock,
@@ -28,6 +29,7 @@ export default fp<SchedulerPluginOptions>(
       capacity,
       secrets,
       policies,
+      webhooks,
       log,
       node,
       observability,
@@ -62,9 +64,28 @@ export default fp<SchedulerPluginOptions>(
   },
   {
     name: 'scheduler',
-    dependencies: ['observability', 'storage', 'runtimes', 'capacity', 'secrets', 'policies', 'node'],
+    dependencies: [
+      'observability',
+      'storage',
+      'runtimes',
+      'capacity',
+      'secrets',
+      'policies',
+      'webhooks',
+      'node'
+    ],
     decorators: {
-      fastify: ['observability', 'storage', 'clock', 'runtimes', 'capacity', 'secrets', 'policies', 'node']
+      fastify: [
+        'observability',
+        'storage',
+        'clock',
+        'runtimes',
+        'capacity',
+        'secrets',
+        'policies',
+        'webhooks',
+        'node'
+      ]
     }
   }
 )

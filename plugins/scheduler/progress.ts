@@ -37,6 +37,7 @@ export function createProgress(context: SchedulerContext) {
     }
     if (isFinished(job.state)) {
       context.observe.finished(job)
+      if (job.spec.webhook !== undefined) context.webhooks.wake()
       void tellDependents(job)
     }
     context.wake()

@@ -46,6 +46,11 @@ export interface Secrets {
   set(tenant: string, name: string, value: string, by?: Requester): Promise<void>
   /** Names and where each comes from, by name; never values. */
   list(tenant: string): Promise<SecretEntry[]>
+  /**
+   * A secret that Roost makes for itself at its first use: sealed as all are, but under a name that no job and no route
+   * can give.
+   */
+  own(tenant: string, purpose: string, make: () => string): Promise<string>
   /** Removes a stored secret; false where none is stored. Files and the environment are not Roost's to change. */
   remove(tenant: string, name: string, by?: Requester): Promise<boolean>
 }
@@ -173,16 +178,37 @@ export function createSecrets(options: SecretsOptions): Secrets {
     },
 
     async list(tenant) {
-      const stored = (await storage.secrets.list(tenant)).map(({ name, updatedAt }): SecretEntry => ({
-        name,
-        source: 'stored',
-        updatedAt: new Date(updatedAt).toISOString()
-      }))
+      const stored = (await storage.secrets.list(tenant))
+        .filter(({ name }) => namePattern.test(name))
+        .map(({ name, updatedAt }): SecretEntry => ({
+          name,
+          source: 'stored',
+          updatedAt: new Date(updatedAt).toISOString()
+        }))
       const others = tenant === defaultTenant ? [...(await listFiles()), ...listEnvironment()] : []
       const byName = new Map<string, SecretEntry>()
       // The first source of a name is the one that `resolve` takes.
       for (const entry of [...stored, ...others]) if (!byName.has(entry.name)) byName.set(entry.name, entry)
       return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    },
+
+    async own(tenant, purpose, make) {
+      const name = `~${purpose}`
+      const kept = await storage.secrets.find(tenant, name)
+      if (kept !== null) return await openStored(tenant, name, kept.sealed)
+      const made = seal(await openKeyFile(keyFile), { tenant, name }, make())
+      const sealed = await storage.write(async (tx) => {
+        const earlier = await tx.secrets.find(tenant, name)
+        if (earlier !== null) return earlier.sealed
+        const now = clock.now()
+        await tx.secrets.put({ tenant, name, sealed: made, updatedAt: now })
+        const after = versionOf({ sealed: made })
+        await tx.audit.append(
+          auditRecord(system, now, 'secret.make', purpose, { tenant, before: null, after })
+        )
+        return made
+      })
+      return await openStored(tenant, name, sealed)
     },
 
     async remove(tenant, name, by = system) {

@@ -1,5 +1,5 @@
 import type { Generated } from 'kysely'
-import type { Agent } from '../../src/contracts/storage.ts'
+import type { Agent, WebhookDelivery } from '../../src/contracts/storage.ts'
 import type { AttemptState, JobState } from '../../src/schemas/job.ts'
 
 /*
@@ -49,6 +49,30 @@ export interface Tables {
   leases: { name: string; holder: string; token: number; expires_at: number }
   secrets: { tenant: string; name: string; sealed: string; updated_at: number }
   settings: { key: string; value: string }
+  webhook_deliveries: WebhookTable
+}
+
+/** A call to be made because a job ended. While one is being made `next_at` is when it counts as not made. */
+export interface WebhookTable {
+  id: string
+  job_id: string
+  tenant: string
+  submitted_by: string
+  url: string
+  host: string
+  secret: string | null
+  type: WebhookDelivery['type']
+  body: string
+  state: WebhookDelivery['state']
+  attempts: number
+  next_at: number | null
+  /** The node that makes the call now. */
+  claimed_by: string | null
+  last_at: number | null
+  last_status: number | null
+  last_error: string | null
+  created_at: number
+  ended_at: number | null
 }
 
 export interface JobTable {

@@ -36,7 +36,8 @@ export function createWorkRunner(
     tokens: guardOf(writers.tokens),
     leases: guardOf(writers.leases),
     secrets: guardOf(writers.secrets),
-    settings: guardOf(writers.settings)
+    settings: guardOf(writers.settings),
+    webhooks: guardOf(writers.webhooks)
   }
 
   return async (work) => {
@@ -50,7 +51,8 @@ export function createWorkRunner(
       tokens: guards.tokens(gate),
       leases: guards.leases(gate),
       secrets: guards.secrets(gate),
-      settings: guards.settings(gate)
+      settings: guards.settings(gate),
+      webhooks: guards.webhooks(gate)
     }
     let lost = 0
     try {

@@ -55,6 +55,7 @@ export const adminExamples: Example[] = [
     query: { expect: 'yesterday' },
     status: 422
   },
+  { operation: 'readWebhookSecret', title: 'For a receiver', status: 200 },
   {
     operation: 'backup',
     title: 'Into a file of the machine',

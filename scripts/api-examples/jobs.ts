@@ -42,6 +42,15 @@ export const jobExamples: Example[] = [
   },
   {
     operation: 'scheduleJob',
+    title: 'A webhook that no policy allows',
+    body: {
+      task: { type: 'process', command: ['make'] },
+      webhook: { url: 'https://ci.example.com/roost' }
+    },
+    status: 403
+  },
+  {
+    operation: 'scheduleJob',
     title: 'A body with two mistakes',
     body: { task: { type: 'process', command: [] }, priorty: 3 },
     status: 422
@@ -117,5 +126,7 @@ export const jobExamples: Example[] = [
     params: { id: '{{waiting}}' },
     query: { purge: 'true' },
     status: 204
-  }
+  },
+  { operation: 'listJobWebhooks', title: 'A job without any', params: { id: '{{rerun}}' }, status: 200 },
+  { operation: 'listJobWebhooks', title: 'An unknown job', params: { id: unknownJob }, status: 404 }
 ]

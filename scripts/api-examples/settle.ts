@@ -46,6 +46,7 @@ export function createSettler({ url, token, folder }: { url: string; token: stri
       .replaceAll(url, 'http://127.0.0.1:7070')
       .replaceAll(folder, '/backups')
       .replaceAll(/\broost_[A-Za-z0-9_-]{32}(?![A-Za-z0-9_-])/g, 'roost_kV8n3pQ1xR7tY5uW2zA4bC6dE9fG0hJs')
+      .replaceAll(/whsec_[A-Za-z0-9+/]{43}=/g, 'whsec_dGhlLXNlY3JldC1vZi10aGUtZXhhbXBsZXMtMDEyMzQ1Ng==')
       .replaceAll(/\b[0-9a-hjkmnp-tv-z]{26}\b/g, (id) =>
         id.startsWith(idStart) ? id : nth(ids, id, (n) => idStart + String(n).padStart(2, '0'))
       )

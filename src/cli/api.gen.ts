@@ -478,6 +478,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/jobs/{id}/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The callbacks of a job: whether they were delivered, and if not, why and when next */
+        get: operations["listJobWebhooks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The key with which a receiver verifies callbacks that name no secret of their own
+         * @description Made at its first use. That it was read is in the audit.
+         */
+        get: operations["readWebhookSecret"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -684,6 +721,13 @@ export interface components {
             dependsOn?: string[];
             workspace?: string;
             outputs?: string[];
+            /** @description A callback at the end of the job (Standard Webhooks). */
+            webhook?: {
+                /** @description Where a signed POST goes when the job has ended; policy must allow the host. */
+                url: string;
+                /** @description Name of the secret that signs it. Default: the tenant's own. */
+                secret?: string;
+            };
             /** @default false */
             preemptible?: boolean;
             /** @default 604800 */
@@ -1063,6 +1107,35 @@ export interface components {
             } | null;
             anchor: ("found" | "different" | "missing") | null;
         };
+        WebhookDelivery: {
+            /** @description The webhook-id of its requests: the same at every try. */
+            id: string;
+            /** @enum {string} */
+            type: "job.succeeded" | "job.failed" | "job.cancelled";
+            url: string;
+            /**
+             * @description `failed`: given up, after the last try or because the receiver answered 410.
+             * @enum {string}
+             */
+            state: "pending" | "delivered" | "failed";
+            /** @description How many tries were made. */
+            attempts: number;
+            nextAttemptAt: string | null;
+            lastAttemptAt: string | null;
+            lastStatus: number | null;
+            lastError: string | null;
+            /**
+             * Format: date-time
+             * @description When the job ended.
+             */
+            createdAt: string;
+            endedAt: string | null;
+        };
+        WebhookSecret: {
+            tenant: string;
+            /** @description whsec_ and base64: what a Standard Webhooks library takes. */
+            secret: string;
+        };
         Policy: {
             /** @description Refusals name it: letters, digits, spaces, dots, dashes. */
             name: string;
@@ -1162,6 +1235,11 @@ export interface components {
                 hosts?: string[];
                 /** @description Private addresses that such a host may have. */
                 addresses?: string[];
+                /**
+                 * @description Whether plain http may be used, too.
+                 * @default false
+                 */
+                http?: boolean;
             };
         };
         PolicyStatus: {
@@ -2876,6 +2954,77 @@ export interface operations {
             408: components["responses"]["timeout"];
             413: components["responses"]["too-large"];
             415: components["responses"]["unsupported-media-type"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            422: components["responses"]["invalid"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
+        };
+    };
+    listJobWebhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of a job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Callbacks, oldest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["WebhookDelivery"][];
+                        cursor: string | null;
+                    };
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            404: components["responses"]["not-found.job-not-found"];
+            408: components["responses"]["timeout"];
+            417: components["responses"]["expectation-failed"];
+            421: components["responses"]["misdirected-request"];
+            429: components["responses"]["rate-limited"];
+            431: components["responses"]["headers-too-large"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["draining.issuer-unavailable.overloaded.storage-unavailable"];
+        };
+    };
+    readWebhookSecret: {
+        parameters: {
+            query?: {
+                /** @description Default: the token's own. */
+                tenant?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookSecret"];
+                };
+            };
+            400: components["responses"]["bad-request"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
+            408: components["responses"]["timeout"];
             417: components["responses"]["expectation-failed"];
             421: components["responses"]["misdirected-request"];
             422: components["responses"]["invalid"];

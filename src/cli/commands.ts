@@ -109,6 +109,11 @@ export const commands = {
     summary: 'print the local token; create, list and revoke others',
     load: async () => (await import('./commands/token.ts')).token
   },
+  webhook: {
+    group: 'access',
+    summary: "show a job's webhooks; print the key that verifies them",
+    load: async () => (await import('./commands/webhook.ts')).webhook
+  },
   audit: {
     group: 'access',
     summary: 'show who changed what; verify that nothing of it was altered',

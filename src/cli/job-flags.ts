@@ -48,6 +48,12 @@ export const jobFlags = {
     multiple: true,
     help: 'starts when these jobs have succeeded'
   },
+  webhook: { type: 'string', value: 'URL', help: 'called, signed, when the job has ended' },
+  'webhook-secret': {
+    type: 'string',
+    value: 'NAME',
+    help: "the secret that signs it (default: the tenant's own key)"
+  },
   ttl: { type: 'string', value: 'TIME', help: 'kept this long after its end (default 7d)' },
   cwd: {
     type: 'string',
@@ -146,6 +152,12 @@ function optionsOf(values: JobValues, env: NodeJS.ProcessEnv): Omit<JobSpec, 'ta
     spec.onNodeLoss = values['on-node-loss'] as NonNullable<JobSpec['onNodeLoss']>
   if (values['depends-on'] !== undefined)
     spec.dependsOn = values['depends-on'].flatMap((ids) => ids.split(','))
+  if (values.webhook !== undefined) {
+    const secret = values['webhook-secret']
+    spec.webhook = { url: values.webhook, ...(secret === undefined ? {} : { secret }) }
+  } else if (values['webhook-secret'] !== undefined) {
+    throw new UsageError('--webhook-secret belongs to --webhook URL')
+  }
   if (values.ttl !== undefined) spec.ttlSecondsAfterFinished = Math.round(parseDuration(values.ttl, '--ttl'))
   return spec
 }

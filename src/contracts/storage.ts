@@ -19,6 +19,7 @@ export interface Storage {
   readonly leases: LeaseReader
   readonly secrets: SecretReader
   readonly settings: SettingReader
+  readonly webhooks: WebhookReader
   /**
    * Runs `work` in a transaction of its own as far as its success goes: a throw rolls back this work alone and rejects
    * with that error. Many works share one commit (group commit). Where the commit itself fails, every waiter gets a
@@ -61,6 +62,7 @@ export interface Transaction {
   readonly leases: LeaseWriter
   readonly secrets: SecretWriter
   readonly settings: SettingWriter
+  readonly webhooks: WebhookWriter
 }
 
 export interface Page<T> {
@@ -309,6 +311,61 @@ export interface SettingReader {
 }
 export interface SettingWriter extends SettingReader {
   set(key: string, value: string | null): Promise<void>
+}
+
+/** A callback of a job that ended, kept until it is delivered or given up, and then for people to look at. */
+export interface WebhookDelivery {
+  /** The webhook-id of its requests: the same at every try. */
+  id: string
+  jobId: string
+  tenant: string
+  /** The token that submitted the job: its policies say where the call may go. */
+  submittedBy: string
+  url: string
+  host: string
+  /** Name of the secret that signs it; null = the tenant's own. */
+  secret: string | null
+  type: 'job.succeeded' | 'job.failed' | 'job.cancelled'
+  /** JSON as it is signed and sent. */
+  body: string
+  state: 'pending' | 'delivered' | 'failed'
+  /** How many were made. */
+  attempts: number
+  /** When the next one is due; null where there is none. */
+  nextAt: number | null
+  lastAt: number | null
+  lastStatus: number | null
+  lastError: string | null
+  createdAt: number
+  endedAt: number | null
+}
+export interface WebhookReader {
+  /** Oldest first. */
+  listByJob(jobId: string): Promise<WebhookDelivery[]>
+  /** Pending ones whose time has come, those due longest first, without those to `exceptHosts`. */
+  listDue(now: number, exceptHosts: readonly string[], limit: number): Promise<WebhookDelivery[]>
+  /** When the next pending one is due; null where there is none. */
+  nextDue(exceptHosts: readonly string[]): Promise<number | null>
+  /** Those that were not delivered: to come, and given up. */
+  countUndelivered(): Promise<{ pending: number; failed: number }>
+}
+export interface WebhookWriter {
+  insert(delivery: WebhookDelivery): Promise<void>
+  /** Takes those of `ids` that are still due, for `holder`; nobody else takes them before `until`. Returns their ids. */
+  claim(ids: readonly string[], holder: string, now: number, until: number): Promise<string[]>
+  /** Makes everything that `holder` had claimed due at `now`: of an earlier life of it nothing is under way. */
+  release(holder: string, now: number): Promise<void>
+  /** Notes what came of a try. False where it is no longer the holder's. */
+  settle(
+    id: string,
+    holder: string,
+    change: Pick<
+      WebhookDelivery,
+      'state' | 'attempts' | 'nextAt' | 'lastAt' | 'lastStatus' | 'lastError' | 'endedAt'
+    >
+  ): Promise<boolean>
+  /** Removes those that ended before a time. */
+  prune(endedBefore: number): Promise<number>
 }
 
 export type { Attempt }

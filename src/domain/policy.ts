@@ -67,6 +67,8 @@ export interface WebhookBounds {
   hosts: AllowList
   /** Private addresses and networks that are named; every other private address is refused. */
   addresses: { patterns: readonly string[]; includes(address: string): boolean }
+  /** Whether plain http may be used, too. */
+  http: boolean
 }
 
 export interface Rules {
@@ -141,12 +143,17 @@ export function evictionRefusal(
   return null
 }
 
-/** Why a webhook may not go to this host, naming the policy where one speaks of webhooks; null where it may. */
-export function webhookRefusal({ webhooks }: Rules, host: string): string | null {
+/** Why a webhook may not go there, naming the policy where one speaks of webhooks; null where it may. */
+export function webhookRefusal({ webhooks }: Rules, host: string, isHttp = false): string | null {
   if (webhooks.length === 0)
     return 'no policy lets webhooks go anywhere; name the host in webhooks.hosts of a policy'
   const refusing = webhooks.find(({ hosts }) => !hosts.matches(host.toLowerCase()))
-  if (refusing === undefined) return null
+  if (refusing === undefined) {
+    const strict = isHttp ? webhooks.find(({ http }) => !http) : undefined
+    return strict === undefined
+      ? null
+      : `policy "${strict.policy}": webhooks go by https only, unless it says webhooks.http: true`
+  }
   return `policy "${refusing.policy}": webhooks may go to ${refusing.hosts.patterns.join(', ') || 'no host'}, not to ${host}`
 }
 

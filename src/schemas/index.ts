@@ -8,6 +8,7 @@ import * as policy from './policy.ts'
 import { Problem } from './problem.ts'
 import { QueueItem, QueueNeed, Wait } from './queue.ts'
 import * as token from './token.ts'
+import * as webhook from './webhook.ts'
 
 /** Every schema with a name of its own: the components of the OpenAPI document. */
 export const sharedSchemas: TSchema[] = [
@@ -51,6 +52,8 @@ export const sharedSchemas: TSchema[] = [
   audit.AuditAnchor,
   audit.AuditEntry,
   audit.AuditVerdict,
+  webhook.WebhookDelivery,
+  webhook.WebhookSecret,
   policy.Policy,
   policy.PolicyStatus,
   policy.PolicyCheck,

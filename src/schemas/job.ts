@@ -234,6 +234,24 @@ export const JobSpec = Type.Object(
     ),
     workspace: Type.Optional(Type.String({ pattern: '^sha256:[0-9a-f]{64}$' })),
     outputs: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 1024 }), { maxItems: 256 })),
+    webhook: Type.Optional(
+      Type.Object(
+        {
+          url: Type.String({
+            minLength: 1,
+            maxLength: 2048,
+            description: 'Where a signed POST goes when the job has ended; policy must allow the host.'
+          }),
+          secret: Type.Optional(
+            Type.String({
+              pattern: secretNamePattern,
+              description: "Name of the secret that signs it. Default: the tenant's own."
+            })
+          )
+        },
+        { additionalProperties: false, description: 'A callback at the end of the job (Standard Webhooks).' }
+      )
+    ),
     preemptible: Type.Optional(Type.Boolean({ default: false })),
     ttlSecondsAfterFinished: Type.Optional(
       Type.Integer({ minimum: 0, maximum: 315_360_000, default: 604_800 })

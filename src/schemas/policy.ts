@@ -164,6 +164,9 @@ export const Policy = Type.Object(
               }),
               { minItems: 1, maxItems: 1000, description: 'Private addresses that such a host may have.' }
             )
+          ),
+          http: Type.Optional(
+            Type.Boolean({ default: false, description: 'Whether plain http may be used, too.' })
           )
         },
         { additionalProperties: false, description: 'Without it nothing may be called.' }

@@ -1,6 +1,6 @@
-import type { Agent, AuditRecord, TokenFilter } from '../../src/contracts/storage.ts'
+import type { Agent, AuditRecord, TokenFilter, WebhookDelivery } from '../../src/contracts/storage.ts'
 import { UniqueViolation } from '../../src/errors.ts'
-import { type StorageCases, at, isCode, record, rejects } from './storage-samples.ts'
+import { type StorageCases, at, insert, isCode, jobOf, record, rejects, spec } from './storage-samples.ts'
 
 export const otherCases: StorageCases = {
   agents: async (t, storage) => {
@@ -177,6 +177,81 @@ export const otherCases: StorageCases = {
     ])
     t.equal(await storage.write((tx) => tx.secrets.remove('default', 'KEY')), true)
     t.equal(await storage.write((tx) => tx.secrets.remove('default', 'KEY')), false)
+  },
+
+  'webhooks are due, claimed by one, noted by that one alone, and counted': async (t, storage) => {
+    const delivery: WebhookDelivery = {
+      id: 'msg_1',
+      jobId: 'j1',
+      tenant: 'default',
+      submittedBy: 'local',
+      url: 'https://hook.example/x',
+      host: 'hook.example',
+      secret: null,
+      type: 'job.failed',
+      body: '{"type":"job.failed"}',
+      state: 'pending',
+      attempts: 0,
+      nextAt: at,
+      lastAt: null,
+      lastStatus: null,
+      lastError: null,
+      createdAt: at,
+      endedAt: null
+    }
+    t.equal(await storage.webhooks.nextDue([]), null)
+    await storage.write(async (tx) => {
+      await tx.webhooks.insert(delivery)
+      await tx.webhooks.insert({ ...delivery, id: 'msg_2', host: 'other.example', nextAt: at + 10 })
+    })
+    t.strictSame(await storage.webhooks.listByJob('j1'), [
+      delivery,
+      { ...delivery, id: 'msg_2', host: 'other.example', nextAt: at + 10 }
+    ])
+    const due = async (now: number, except: string[] = []) =>
+      (await storage.webhooks.listDue(now, except, 10)).map(({ id }) => id)
+    t.strictSame([await due(at - 1), await due(at), await due(at + 10)], [[], ['msg_1'], ['msg_1', 'msg_2']])
+    t.strictSame(await due(at + 10, ['hook.example']), ['msg_2'])
+    t.strictSame(
+      [await storage.webhooks.nextDue([]), await storage.webhooks.nextDue(['hook.example'])],
+      [at, at + 10]
+    )
+    const claim = (holder: string) =>
+      storage.write((tx) => tx.webhooks.claim(['msg_1', 'msg_2'], holder, at, at + 60))
+    t.strictSame([await claim('a'), await claim('b')], [['msg_1'], []])
+    const note = {
+      state: 'failed',
+      attempts: 1,
+      nextAt: null,
+      lastAt: at + 1,
+      lastStatus: 410,
+      lastError: 'gone',
+      endedAt: at + 1
+    } as const
+    const settle = (holder: string) => storage.write((tx) => tx.webhooks.settle('msg_1', holder, note))
+    t.strictSame([await settle('b'), await settle('a'), await settle('a')], [false, true, false])
+    t.match((await storage.webhooks.listByJob('j1'))[0], note)
+    t.strictSame(await storage.webhooks.countUndelivered(), { pending: 1, failed: 1 })
+    await storage.write(async (tx) => {
+      await tx.webhooks.claim(['msg_2'], 'a', at + 10, at + 99)
+      await tx.webhooks.release('b', at + 11)
+      await tx.webhooks.release('a', at + 12)
+    })
+    t.equal(await storage.webhooks.nextDue([]), at + 12)
+    t.equal(await storage.write((tx) => tx.webhooks.prune(at + 1)), 0)
+    t.equal(await storage.write((tx) => tx.webhooks.prune(at + 2)), 1)
+    const job = jobOf({ spec: { ...spec, webhook: { url: delivery.url } } })
+    await insert(storage, job)
+    await storage.write(async (tx) => {
+      await tx.webhooks.insert({ ...delivery, id: 'msg_3', jobId: job.id })
+      await tx.webhooks.insert({ ...delivery, id: 'msg_4', jobId: job.id, state: 'delivered', endedAt: at })
+      await tx.jobs.remove(job.id)
+    })
+    t.strictSame(
+      (await storage.webhooks.listByJob(job.id)).map(({ id }) => id),
+      ['msg_3'],
+      'a job that is removed leaves only what is still to be delivered'
+    )
   },
 
   settings: async (t, storage) => {

@@ -11,6 +11,7 @@ import { createLeaseReader, createLeaseWriter } from './leases.ts'
 import { createSecretReader, createSecretWriter } from './secrets.ts'
 import { createSettingReader, createSettingWriter } from './settings.ts'
 import { createTokenReader, createTokenWriter } from './tokens.ts'
+import { createWebhookReader, createWebhookWriter } from './webhooks.ts'
 
 export type Readers = Pick<Storage, keyof Transaction>
 
@@ -25,7 +26,8 @@ export function createReaders(db: Kysely<Tables>): Readers {
     tokens: createTokenReader(db),
     leases: createLeaseReader(db),
     secrets: createSecretReader(db),
-    settings: createSettingReader(db)
+    settings: createSettingReader(db),
+    webhooks: createWebhookReader(db)
   }
 }
 
@@ -40,6 +42,7 @@ export function createWriters(db: Kysely<Tables>, session: Session): Transaction
     tokens: createTokenWriter(db),
     leases: createLeaseWriter(db),
     secrets: createSecretWriter(db),
-    settings: createSettingWriter(db)
+    settings: createSettingWriter(db),
+    webhooks: createWebhookWriter(db)
   }
 }

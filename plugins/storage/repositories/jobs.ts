@@ -238,6 +238,12 @@ export function createJobWriter(db: Kysely<Tables>): JobWriter {
         .executeTakeFirst()
       if (row === undefined) return
       const spec: JobRecord['spec'] = JSON.parse(row.spec)
+      if (spec.webhook !== undefined)
+        await db
+          .deleteFrom('webhook_deliveries')
+          .where('job_id', '=', id)
+          .where('state', '<>', 'pending')
+          .execute()
       for (const [key, value] of Object.entries(spec.labels ?? {})) {
         await db
           .deleteFrom('job_labels')
