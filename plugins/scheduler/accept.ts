@@ -214,6 +214,8 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
     let accepted: Awaited<ReturnType<typeof store>> | null = null
     try {
       accepted = await store(spec, options, keepKey)
+      context.observe.accepted()
+      context.observe.appended(accepted.frames)
       enqueue(accepted.record, accepted.waitingFor)
     } finally {
       place.leave(accepted !== null)
@@ -224,10 +226,10 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
   async function store(spec: JobSpec, options: SubmitOptions, keepKey: KeepKey | null) {
     const now = clock.now()
     return await storage.write(async (tx) => {
-      const { job: record, waitingFor } = await insert(tx, spec, options, now)
+      const { job: record, waitingFor, frames } = await insert(tx, spec, options, now)
       const job = toJob(record)
       if (keepKey !== null) await keepKey(tx, job, now)
-      return { record, waitingFor, job }
+      return { record, waitingFor, frames, job }
     })
   }
 
