@@ -177,7 +177,7 @@ await t.test(
 
 await t.test(
   'the pause before the n-th try lies between the stated one and a fifth more, and ends',
-  async (t) => {
+  async () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 40 }),
