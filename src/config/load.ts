@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { homedir, hostname } from 'node:os'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
@@ -80,7 +81,11 @@ export function loadConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Loa
   }
   if (problems.length > 0) throw new ConfigError(problems)
   const config = given as Config
-  const faults = [...faultsOfOrigins(config.corsOrigins), ...faultsOfIssuers(config.jwt)]
+  const faults = [
+    ...faultsOfOrigins(config.corsOrigins),
+    ...faultsOfProxies(config.trustProxy),
+    ...faultsOfIssuers(config.jwt)
+  ]
   if (faults.length > 0) throw new ConfigError(faults)
   const base = readFrom === null ? process.cwd() : dirname(readFrom)
   config.dataDir =
@@ -176,6 +181,15 @@ const faultsOfOrigins = (origins: readonly string[]): string[] =>
   origins.length > 1 && origins.includes('*')
     ? ['corsOrigins has * beside other origins; give * alone, or only the origins that you mean']
     : []
+
+const faultsOfProxies = (proxies: readonly string[]): string[] =>
+  proxies.flatMap((proxy, i) => {
+    const [address = '', prefix = '0'] = proxy.split('/')
+    const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)]!
+    return Number(prefix) <= bits
+      ? []
+      : [`trustProxy.${i} must be an IP address or a network such as 10.0.0.0/8; got ${proxy}`]
+  })
 
 function readSecretFile(file: string): string {
   try {
