@@ -179,6 +179,7 @@ async function* checkHealth({ client }: Session): AsyncGenerator<Check> {
     yield check(`ready: ${name}`, ok ? 'ok' : 'fail', message ?? 'ready', ok ? null : remedy)
   }
   const health = await answer(client.GET('/health'))
+  if (health.storage !== undefined) yield checkStorage(health.storage)
   for (const reason of health.reasons ?? []) yield check('health', 'warn', reason)
   if (health.node.runtimes.length === 0)
     yield check(
@@ -205,6 +206,25 @@ async function* checkHealth({ client }: Session): AsyncGenerator<Check> {
       'ok',
       `${health.queue.depth} waiting, the oldest for ${duration(health.queue.oldestSeconds * 1000)}; why: roost ps`
     )
+}
+
+/** What stores the jobs; `message` says why nothing is written. */
+export function checkStorage(storage: {
+  dialect: string
+  writable: boolean
+  schemaVersion: number
+  bytes: number | null
+  message: string | null
+}): Check {
+  const size = storage.bytes === null ? '' : `, ${bytes(storage.bytes)}`
+  const what = `${storage.dialect}, schema ${storage.schemaVersion}${size}`
+  if (storage.writable) return check('storage', 'ok', what)
+  return check(
+    'storage',
+    'fail',
+    `${what}: ${storage.message ?? 'it takes no writes'}`,
+    'It goes on by itself once that is over; see also the log of the service'
+  )
 }
 
 /** Date has whole seconds, and the answer was made somewhere between the two times. */

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { checkClock, checkDisk, checkNode } from '../../src/cli/checks.ts'
+import { checkClock, checkDisk, checkNode, checkStorage } from '../../src/cli/checks.ts'
 import { unitText } from '../../src/cli/systemd-unit.ts'
 
 const options = {
@@ -92,4 +92,15 @@ await t.test('of a default doctor says only that it is one', async (t) => {
   })
   t.match(checkDisk(little, '/data', { bytes: 0, isKnown: true }), { state: 'warn', remedy: /^Make room/ })
   t.match(checkDisk(2 ** 40, '/data', { bytes, isKnown: false }), { state: 'ok', remedy: null })
+})
+
+await t.test('doctor tells which database stores the jobs, and why it does not', (t) => {
+  const storage = { dialect: 'postgres', writable: true, schemaVersion: 5, bytes: 2 ** 20, message: null }
+  t.match(checkStorage(storage), { state: 'ok', message: /^postgres, schema 5, 1 MiB$/ })
+  t.match(checkStorage({ ...storage, writable: false, message: 'The database db:5432/x is away.' }), {
+    state: 'fail',
+    message: /postgres.*: The database db:5432\/x is away\./,
+    remedy: /by itself/
+  })
+  t.end()
 })

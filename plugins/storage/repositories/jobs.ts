@@ -293,18 +293,27 @@ function compileJobUpdate(db: Kysely<Tables>): (job: JobRecord) => CompiledQuery
 
 /** One job by its id: what every read of the API and every change begins with. */
 function compileFind(db: Kysely<Tables>): JobReader['find'] {
-  const jobById = db.selectFrom('jobs').selectAll().where('id', '=', shapeOfJob.id).compile()
-  const attemptsById = db
-    .selectFrom('attempts')
-    .selectAll()
-    .where('job_id', '=', shapeOfJob.id)
-    .orderBy('number')
+  const columns = Object.keys(attemptRow(shapeOfJob.id, shapeOfAttempt)) as (keyof AttemptTable)[]
+  // One statement: read by two, a job and its attempts could be of different commits.
+  const query = db
+    .selectFrom('jobs')
+    .leftJoin('attempts', 'attempts.job_id', 'jobs.id')
+    .selectAll('jobs')
+    .select((eb) => columns.map((column) => eb.ref(`attempts.${column}`).as(`attempt_${column}`)))
+    .where('jobs.id', '=', shapeOfJob.id)
+    .orderBy('attempts.number')
     .compile()
+  type Row = Selectable<JobTable> & Record<string, unknown>
+  const attemptOf = (row: Row) =>
+    Object.fromEntries(
+      columns.map((column) => [column, row[`attempt_${column}`]])
+    ) as unknown as Selectable<AttemptTable>
   return async (id) => {
-    const [row] = (await db.executeQuery<Selectable<JobTable>>({ ...jobById, parameters: [id] })).rows
+    const { rows } = await db.executeQuery<Row>({ ...query, parameters: [id] })
+    const [row] = rows
     if (row === undefined) return null
-    const { rows } = await db.executeQuery<Selectable<AttemptTable>>({ ...attemptsById, parameters: [id] })
-    return toJob(row, rows.map(toAttempt))
+    const isTried = row['attempt_number'] !== null
+    return toJob(row, isTried ? rows.map((each) => toAttempt(attemptOf(each))) : [])
   }
 }
 
