@@ -47,7 +47,11 @@ export async function fuzz({ schemathesis, minutes, seed, folder }: FuzzOptions)
   )
   // Beside its hooks Python would leave what it compiled.
   cpSync(join(root, 'test/fixtures/schemathesis_hooks.py'), join(at, 'schemathesis_hooks.py'))
-  const service = await startService({ flags: ['--config', config, '--log-level', 'warn'] })
+  const service = await startService({
+    flags: ['--config', config, '--log-level', 'warn'],
+    // Of a token that the environment gives none can be made anew: the rest of the run would see 401.
+    env: { ROOST_TOKEN: 'the-token-of-the-fuzzer' }
+  })
   const program = ['--config-file', join(root, 'schemathesis.toml'), '--no-color', 'run']
   const target = [`${service.url}/openapi.json`, '-H', `Authorization: Bearer ${service.token}`]
   const bounds = ['--max-time', String(Math.round(minutes * 60)), '--seed', String(seed)]

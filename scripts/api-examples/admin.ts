@@ -22,7 +22,12 @@ export const adminExamples: Example[] = [
     token: '{{tokenText}}',
     status: 401
   },
-  { operation: 'rotateLocalToken', title: 'The admin token comes from the environment', status: 404 },
+  {
+    operation: 'rotateLocalToken',
+    title: 'Somebody has seen it',
+    status: 200,
+    keep: { localToken: 'token' }
+  },
   {
     operation: 'setSecret',
     title: 'Set or replaced',

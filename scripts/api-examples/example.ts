@@ -1,6 +1,6 @@
 /**
- * One request of docs/api.md. Texts may hold `{{name}}`: a value that an earlier example kept, or one of `folder` (a
- * folder of this run), `node` (the name of the node).
+ * One request of docs/api.md. Texts may hold `{{name}}`: a value that an earlier example kept, or `folder`, a folder of
+ * this run.
  */
 export interface Example {
   /** Its operationId. */

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
@@ -13,7 +13,8 @@ export const exampleConfig = {
   host: '127.0.0.1',
   port: 0,
   process: 'on',
-  token: 'the-token-of-the-examples',
+  // The local one of the data directory, which an example replaces.
+  token: '',
   node: { name: 'desk', labels: {} },
   capacity: { cpu: 8, memory: '16Gi', slots: 20 }
 } satisfies Partial<Config>
@@ -26,7 +27,7 @@ export async function recordExamples(app: FastifyInstance, dataDir: string): Pro
   mkdirSync(folder)
   return await sendExamples(examples, {
     url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`,
-    token: exampleConfig.token,
+    token: readFileSync(join(dataDir, 'token'), 'utf8').trim(),
     folder,
     operations: new Map(
       Object.entries(paths).flatMap(([path, methods]) =>

@@ -29,28 +29,26 @@ const shownHeaders = ['location', 'idempotency-replayed', 'www-authenticate', 'r
  * @throws where an answer has another status than the example says
  */
 export async function sendExamples(examples: readonly Example[], target: Target): Promise<Examples> {
-  const kept: Record<string, string> = { folder: target.folder }
+  const kept: Record<string, string> = { folder: target.folder, localToken: target.token }
   const settle = createSettler(target)
   const sent: Examples = {}
   for (const example of examples) {
     const operation = target.operations.get(example.operation)
     if (operation === undefined) throw new Error(`No operation is named ${example.operation}`)
     const filled = fill(example, kept)
-    if (filled.after !== undefined) await waitFor(target, filled.after)
+    if (filled.after !== undefined) await waitFor({ ...target, token: kept['localToken']! }, filled.after)
     const path = withQuery(
       operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(filled.params![name]!)),
       filled.query
     )
-    const request: Exchange['request'] = {
+    const requestWith = (token: string | null): Exchange['request'] => ({
       method: operation.method,
       path,
-      headers: {
-        ...(filled.token === null ? {} : { Authorization: `Bearer ${filled.token ?? target.token}` }),
-        ...filled.headers
-      },
+      headers: { ...(token === null ? {} : { Authorization: `Bearer ${token}` }), ...filled.headers },
       ...(filled.body === undefined ? {} : { body: filled.body })
-    }
-    const answer = await (filled.status === 101 ? openStream : send)(target.url, request)
+    })
+    const { token = kept['localToken']! } = filled
+    const answer = await (filled.status === 101 ? openStream : send)(target.url, requestWith(token))
     if (answer.status !== filled.status)
       throw new Error(
         `${example.operation}, "${example.title}": ${filled.status} was to come, ${answer.status} came: ${JSON.stringify(answer.body)}`
@@ -58,9 +56,15 @@ export async function sendExamples(examples: readonly Example[], target: Target)
     for (const [name, way] of Object.entries(filled.keep ?? {})) kept[name] = valueAt(answer.body, way)
     if (example.isSetup) continue
     const list = (sent[example.operation] ??= [])
-    list.push(settle({ title: example.title, request, answer: shown(answer, example.shorten) }))
+    list.push(
+      settle({
+        title: example.title,
+        request: requestWith(filled.token === undefined ? '$TOKEN' : token),
+        answer: shown(answer, example.shorten)
+      })
+    )
   }
-  await cancelAll(target)
+  await cancelAll({ ...target, token: kept['localToken']! })
   return sent
 }
 

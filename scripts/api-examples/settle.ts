@@ -22,6 +22,7 @@ const values: [way: RegExp, value: unknown][] = [
   [/\.os$/, 'linux'],
   [/\.arch$/, 'amd64'],
   [/\.storage\.(schemaVersion)$/, 1],
+  [/\.tokenFile$/, '/home/ada/.local/share/roost/token'],
   [/\.bytes$/, 274_432],
   [/\.(before|after)\.version$/, '9f2d41c07be8a356'],
   [/\.answer\.body\.limits$/, 'cgroup-v2']
@@ -31,7 +32,7 @@ const values: [way: RegExp, value: unknown][] = [
  * Gives everything that changes from run to run a value that stays: ids and hashes by the order in which they are first
  * seen, times by the name of their member, names of this machine.
  */
-export function createSettler({ url, token, folder }: { url: string; token: string; folder: string }) {
+export function createSettler({ url, folder }: { url: string; folder: string }) {
   const ids = new Map<string, string>()
   const hashes = new Map<string, string>()
   const nth = (map: Map<string, string>, text: string, make: (n: number) => string): string => {
@@ -42,7 +43,6 @@ export function createSettler({ url, token, folder }: { url: string; token: stri
 
   const settleText = (text: string, key: string): string =>
     text
-      .replaceAll(token, '$TOKEN')
       .replaceAll(url, 'http://127.0.0.1:7070')
       .replaceAll(folder, '/backups')
       .replaceAll(/\broost_[A-Za-z0-9_-]{32}(?![A-Za-z0-9_-])/g, 'roost_kV8n3pQ1xR7tY5uW2zA4bC6dE9fG0hJs')
