@@ -22,7 +22,7 @@ const values: [way: RegExp, value: unknown][] = [
   [/\.os$/, 'linux'],
   [/\.arch$/, 'amd64'],
   [/\.storage\.(schemaVersion)$/, 1],
-  [/\.tokenFile$/, '/home/ada/.local/share/roost/token'],
+  [/\.tokenFile$/, '/var/lib/roost/token'],
   [/\.bytes$/, 274_432],
   [/\.(before|after)\.version$/, '9f2d41c07be8a356'],
   [/\.answer\.body\.limits$/, 'cgroup-v2']

@@ -87,10 +87,11 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async (request, reply) => {
+      // A dry run replays nothing; a key that is none is refused there too.
+      const key = idempotencyKey(request.headers['idempotency-key'])
       if (request.query.dryRun === true) {
         return reply.code(200).send(await app.scheduler.plan(request.body, requesterOf(request).principal))
       }
-      const key = idempotencyKey(request.headers['idempotency-key'])
       const { job, replayed, headers } = await app.scheduler.submit(request.body, {
         ...requesterOf(request),
         uniqueName: request.query.unique === 'name',

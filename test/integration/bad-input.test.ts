@@ -245,6 +245,15 @@ const cases: Case[] = [
     pointer: '/idempotency-key'
   },
   {
+    what: 'an empty Idempotency-Key of a dry run, which uses none',
+    body: good,
+    query: '?dryRun=true',
+    headers: { 'idempotency-key': '""' },
+    status: 422,
+    code: 'invalid',
+    pointer: '/idempotency-key'
+  },
+  {
     what: 'a query nobody knows',
     body: good,
     query: '?dryrun=true',
