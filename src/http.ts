@@ -182,6 +182,9 @@ function refuseNul(url: string): void {
   throw new RoostError('invalid', `${errors[0]?.pointer ?? 'the query'} ${message}`, { errors })
 }
 
+/** V8's words without the piece of the body that it quotes, which may be half of a secret. */
+const describeJsonFault = ({ message }: Error): string => message.replace(/, (\.{3})?".*$/s, '')
+
 function parseBody(text: string, done: (error: Error | null, body?: unknown) => void): void {
   if (text.length === 0) return done(new RoostError('malformed', 'The body is empty; send a JSON document'))
   let body: unknown
@@ -189,7 +192,9 @@ function parseBody(text: string, done: (error: Error | null, body?: unknown) => 
     body = JSON.parse(text)
   } catch (error) {
     return done(
-      new RoostError('malformed', `The body is not JSON: ${(error as Error).message}`, { cause: error })
+      new RoostError('malformed', `The body is not JSON: ${describeJsonFault(error as Error)}`, {
+        cause: error
+      })
     )
   }
   const errors = findJsonFaults(text)

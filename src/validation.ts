@@ -143,9 +143,12 @@ function pointerOf(error: ErrorObject): string {
   return error.instancePath
 }
 
+/** The value of a secret, of a variable of a job, what a program reads: not told back. */
+const mayBeSecret = /^\/(value|(spec\/)?env\/.*|(spec\/)?task\/stdin)$/
+
 function messageOf(error: ErrorObject): string {
   const params = error.params as Record<string, unknown>
-  const got = `; got ${show(error.data)}`
+  const got = mayBeSecret.test(error.instancePath) ? '' : `; got ${show(error.data)}`
   switch (error.keyword) {
     case 'required':
       return 'is missing'
