@@ -58,7 +58,7 @@ export function createTraces(tracing: Tracing | null) {
         span.end()
         return accepted
       } catch (error) {
-        span.end({ error })
+        span.end({ failure: error })
         throw error
       }
     },
@@ -92,11 +92,10 @@ export function createTraces(tracing: Tracing | null) {
       if (trace !== null) trace.start = null
     },
 
-    /** The end is committed; `heardAt` is when the runtime saw it, ms since the epoch. */
+    /** The end is committed. */
     ended(job: JobRecord, attempt: AttemptRecord, trace: AttemptTrace | null): void {
       if (tracing === null || trace === null) return
-      const error = attempt.state === 'succeeded' ? undefined : new Error(attempt.reason ?? attempt.state)
-      const failed = error === undefined ? {} : { error }
+      const failed = attempt.state === 'succeeded' ? {} : { failure: attempt.reason ?? attempt.state }
       // Still open: it ended before it was seen to start.
       trace.start?.end(attempt.startedAt === null ? failed : {})
       const outcome = {

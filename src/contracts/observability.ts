@@ -58,8 +58,11 @@ export interface Span {
   set(attributes: Attributes): void
   /** Makes it the active one while `work` runs. */
   run<T>(work: () => T): T
-  /** Ends it; with an error it is marked as failed. `at` in ms since the epoch, default now. */
-  end(options?: { error?: unknown; at?: number }): void
+  /**
+   * Ends it; with a failure it is marked as failed: what was thrown, or a word for what is no exception of ours.
+   * `at` in ms since the epoch, default now.
+   */
+  end(options?: { failure?: unknown; at?: number }): void
 }
 
 /** Spans of this service. Only there while ROOST_OTEL is on. */
