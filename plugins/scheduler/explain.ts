@@ -1,3 +1,4 @@
+import { leavesRoom } from '../../src/domain/queue/backfill.ts'
 import { toAmounts, type AmountName, type Amounts } from '../../src/domain/queue/amounts.ts'
 import { dominantShare } from '../../src/domain/queue/fair-share.ts'
 import { effectivePriority } from '../../src/domain/queue/order.ts'
@@ -126,7 +127,11 @@ export function createExplain(context: SchedulerContext) {
         startsBy
       )
     }
-    if (reservation !== null && !isNext)
+    const isHeld =
+      reservation !== null &&
+      !isNext &&
+      !leavesRoom({ needs: entry.needs, endsBy: clock.now() + entry.longestMs }, reservation)
+    if (isHeld)
       return wait(
         'reserved',
         `${node.name}: its room is kept for job ${reservation.jobId}, which starts${untilWhen(reservation.at)}; a job that ends before that by its own timeoutSeconds, or that leaves it its room, may start now${describePosition(position)}`,
@@ -139,7 +144,8 @@ export function createExplain(context: SchedulerContext) {
           }
         ]
       )
-    return position === 0
+    // One that leaves the next job its room need not wait for its turn.
+    return position === 0 || reservation !== null
       ? null
       : wait('queue', `${describePosition(position).slice(2) || 'Its turn has not come'}`, [
           {
