@@ -16,7 +16,7 @@ function createAjv({ coerceTypes = false, checkSchemas = false } = {}): Ajv {
     allowUnionTypes: true,
     strict: true,
     strictRequired: false,
-    formats: { 'date-time': dateTime },
+    formats: { 'date-time': (text: string) => dateTime.test(text) && !Number.isNaN(Date.parse(text)) },
     // Our own schemas are held to the meta-schema by strict mode and tests; compiling it takes a tenth of the start.
     validateSchema: checkSchemas
   })

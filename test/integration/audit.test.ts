@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { AuditEntry } from '../../src/schemas/audit.ts'
@@ -194,6 +194,37 @@ await t.test('what changed stands there, before and after; what Roost does itsel
   })
 })
 
+await t.test(
+  'a start on a restored backup says so, and another configuration has another hash',
+  async (t) => {
+    const folder = t.testdir()
+    const first = await build(t, { process: 'off', dataDir: join(folder, 'data') })
+    await first.ready()
+    const file = join(folder, 'copy.db')
+    const answer = await first.inject({
+      method: 'POST',
+      url: '/v1/backup',
+      headers: asAdmin,
+      payload: { file }
+    })
+    t.equal(answer.statusCode, 201)
+    const dataDir = join(folder, 'restored')
+    mkdirSync(dataDir)
+    renameSync(file, join(dataDir, 'roost.db'))
+    const app = await build(t, { process: 'off', dataDir, logCapBytes: 4096 })
+    await app.ready()
+    const [again, start] = await entriesOf(app, '&action=service.start')
+    t.match(again?.detail, { restored: { at: Number, from: /data/ } })
+    t.not(again?.detail['configuration'], start?.detail['configuration'])
+    t.match(
+      await entriesOf(app, '&action=service.backup'),
+      [{ subject: file, actor: 'local' }],
+      'the copy holds that it was made'
+    )
+    t.match(await app.storage.audit.verify(), { entries: 3, fault: null })
+  }
+)
+
 await t.test('a job that expired is in the audit as removed by Roost itself', async (t) => {
   const clock = createMovedClock()
   const fake = createFakeRuntime()
@@ -260,7 +291,14 @@ await t.test('filters fit one change together, in pages; wrong ones are refused 
     seen,
     (await entriesOf(app)).map(({ seq }) => seq)
   )
-  for (const query of ['since=yesterday', 'cursor=x', 'limit=0', 'who=me'])
+  for (const query of [
+    'since=yesterday',
+    'since=2026-13-45T99:00:00Z',
+    'until=2026-11-25',
+    'cursor=x',
+    'limit=0',
+    'who=me'
+  ])
     t.equal((await app.inject({ url: `/v1/audit?${query}`, headers: asAdmin })).statusCode, 422, query)
   t.equal((await app.inject({ url: '/v1/audit', headers: asOther })).statusCode, 403)
 })
