@@ -32,6 +32,11 @@ export interface JwtVerifier {
   verify(token: string): Promise<Principal>
 }
 
+interface Verified {
+  principal: Principal
+  until: number
+}
+
 /** How long a stored token is trusted without a look: another service on the same storage may have revoked it. */
 const cacheMs = 2_000
 /** How long a verified JWT is trusted, if it lasts that long: its issuer may have given up the key. */
@@ -51,17 +56,28 @@ const looksLikeJwt = (token: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]*$/.test
 export function createAuth(options: AuthOptions) {
   const { storage, clock, log, dataDir, jwt } = options
   const tokenFile = options.token === '' ? join(dataDir, 'token') : null
-  const toDigest = (token: string) => Buffer.from(digest(token), 'hex')
-  let adminDigest = toDigest(tokenFile === null ? options.token : openLocalToken(tokenFile))
+  let adminDigest = Buffer.alloc(32)
   const admin: Principal = { tokenId: 'local', name: 'local', tenant: 'default', scopes: new Set(allScopes) }
-  /** By digest. What is past its time still says that the token was good once, so it is no guess. */
-  const verified = new Map<string, { principal: Principal; until: number }>()
+  /** By digest. What is past its time still says that the token was good once, or was made here: it is no guess. */
+  const verified = new Map<string, Verified>()
+  const remember = (hex: string, found: Verified): void => {
+    verified.delete(hex)
+    verified.set(hex, found)
+    if (verified.size > cacheSize) verified.delete(verified.keys().next().value!)
+  }
+  /** A token of ours has more random bits than anybody can guess: an address that guesses does not lock it out. */
+  const useLocal = (token: string): void => {
+    adminDigest = Buffer.from(digest(token), 'hex')
+    remember(digest(token), { principal: admin, until: Infinity })
+  }
+  if (tokenFile === null) adminDigest = Buffer.from(digest(options.token), 'hex')
+  else useLocal(openLocalToken(tokenFile))
   const failures = options.failures === null ? null : createFailures({ ...options.failures, clock })
   const watches = createWatches(clock)
   const uses = createUses({ storage, clock, log })
   let recheck: { cancel(): void } | null = null
 
-  async function lookUp(hex: string, presented: string): Promise<{ principal: Principal; until: number }> {
+  async function lookUp(hex: string, presented: string): Promise<Verified> {
     if (timingSafeEqual(Buffer.from(hex, 'hex'), adminDigest)) return { principal: admin, until: Infinity }
     if (jwt !== null && looksLikeJwt(presented)) {
       const principal = await jwt.verify(presented)
@@ -110,9 +126,7 @@ export function createAuth(options: AuthOptions) {
       if (known === undefined) failures?.admit(from())
       try {
         const found = await lookUp(hex, presented)
-        verified.delete(hex)
-        verified.set(hex, found)
-        if (verified.size > cacheSize) verified.delete(verified.keys().next().value!)
+        remember(hex, found)
         return found.principal
       } catch (error) {
         if (error instanceof UnknownToken) failures?.count(from())
@@ -148,6 +162,7 @@ export function createAuth(options: AuthOptions) {
         const after = { name, tenant, scopes, expiresAt }
         await tx.audit.append(auditRecord(by, now, 'token.create', record.id, { before: null, after }))
       })
+      remember(record.hash, { principal: toPrincipal(record), until: 0 })
       return { token: text, record: toToken(record) }
     },
 
@@ -195,8 +210,8 @@ export function createAuth(options: AuthOptions) {
       }
       await storage.write((tx) => tx.audit.append(auditRecord(by, clock.now(), 'token.rotate', 'local')))
       const token = replaceFile(tokenFile)
-      adminDigest = toDigest(token)
       for (const [hex, { principal }] of verified) if (principal === admin) verified.delete(hex)
+      useLocal(token)
       watches.over('local', 'the local token was replaced')
       return { token, tokenFile }
     },

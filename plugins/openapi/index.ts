@@ -45,7 +45,8 @@ export default fp<OpenapiPluginOptions>(
             bearer: {
               type: 'http',
               scheme: 'bearer',
-              description: 'A token of `roost token`, with the scope that the operation names.'
+              description:
+                'A token of `roost token`, or a JWT of an issuer that the service trusts, with the scope that the operation names. In a browser a WebSocket sends it as the second subprotocol, `roost.bearer.` and its base64url.'
             }
           }
         }
