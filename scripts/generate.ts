@@ -11,11 +11,11 @@ import openapiTS, { astToString } from 'openapi-typescript'
 import type { FastifyInstance } from 'fastify'
 import { createApp } from '../src/app.ts'
 import { loadConfig } from '../src/config/load.ts'
-import { environment } from '../src/config/schema.ts'
+import { ConfigSchema, environment, secretKeys } from '../src/config/schema.ts'
 import { catalogue } from '../src/errors.ts'
 import type { Examples } from '../plugins/openapi/examples.ts'
 import { exampleConfig, recordExamples } from './api-examples/record.ts'
-import { apiSections, type ApiDocument } from './api-page.ts'
+import { apiSections, type ApiDocument, type Schema } from './api-page.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const dataDir = mkdtempSync(join(tmpdir(), 'roost-generate-'))
@@ -62,7 +62,11 @@ function apiPage(document: ApiDocument, examples: Examples): string {
   const errors = Object.entries(catalogue).map(
     ([code, [status, title]]) => `| \`${code}\` | ${status} | ${title} |`
   )
-  const variables = Object.entries(environment).map(([name, [key]]) => `| \`${name}\` | \`${key}\` |`)
+  const variables = Object.entries(environment).map(([name, [key]]) => {
+    const { default: fallback, description = '' } = ConfigSchema.properties[key] as Schema
+    const shown = secretKeys.includes(key) || fallback === '' ? '' : `\`${JSON.stringify(fallback)}\``
+    return `| \`${name}\` | \`${key}\` | ${shown} | ${description.replaceAll('|', '\\|')} |`
+  })
   return `<!-- Made by \`npm run gen\` from the schemas; do not edit. -->
 # The API
 
@@ -83,8 +87,8 @@ ${errors.join('\n')}
 
 ## Environment
 
-| variable | key in roost.yaml |
-| --- | --- |
+| variable | key in roost.yaml | default | |
+| --- | --- | --- | --- |
 ${variables.join('\n')}
 
 Further: \`ROOST_CONFIG\` names the file, \`ROOST_URL\` the service that the command talks to, \`ROOST_CACHE_DIR\` the
