@@ -107,9 +107,12 @@ export function toRoostError(error: unknown, route = ''): RoostError {
 /** Fastify's error hook: every error leaves as problem+json. */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const roostError = toRoostError(error, request.routeOptions.url)
-  if (roostError.statusCode >= 500 && roostError.code === 'internal')
+  const { observability } = request.server
+  if (roostError.code === 'internal') {
     request.log.error({ err: error }, 'request failed')
-  request.server.observability.refused(roostError)
+    observability.tracing?.fault(error)
+  }
+  observability.refused(roostError)
   const problem = toProblem(roostError, request.url.split('?', 1)[0], request.id)
   void reply
     .code(roostError.statusCode)

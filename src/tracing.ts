@@ -108,6 +108,10 @@ export function startTracing({ version, exporter = new OTLPTraceExporter() }: Tr
       const active = trace.getSpan(context.active())
       return active === undefined ? null : toTraceparent(active.spanContext())
     },
+    fault(error) {
+      const active = trace.getSpan(context.active())
+      if (active !== undefined) fail(active, error)
+    },
     counts: () => ({ made: counts.made, exported: counts.exported() }),
     onTrouble: watched.onTrouble,
     async close() {
@@ -131,15 +135,18 @@ function wrap(span: OtelSpan): Span {
     set: (attributes) => void span.setAttributes({ ...attributes }),
     run: (work) => context.with(trace.setSpan(context.active(), span), work),
     end({ failure, at } = {}) {
-      if (failure instanceof Error) span.recordException(failure)
-      if (failure !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: wordOf(failure) })
+      if (failure !== undefined) fail(span, failure)
       span.end(at)
     }
   }
 }
 
-const wordOf = (failure: unknown): string =>
-  failure instanceof Error ? failure.message : typeof failure === 'string' ? failure : 'failed'
+function fail(span: OtelSpan, failure: unknown): void {
+  if (failure instanceof Error) span.recordException(failure)
+  const message =
+    failure instanceof Error ? failure.message : typeof failure === 'string' ? failure : 'failed'
+  span.setStatus({ code: SpanStatusCode.ERROR, message })
+}
 
 const toTraceparent = ({ traceId, spanId, traceFlags }: SpanContext): string =>
   `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`

@@ -70,6 +70,8 @@ export interface Tracing {
   span(name: string, options?: SpanOptions): Span
   /** The traceparent of the span that is active here, or null. */
   active(): string | null
+  /** Marks the span that is active here as failed by a fault of ours. */
+  fault(error: unknown): void
   /** Spans made so far and spans that the collector took; the difference waits, or is lost. */
   counts(): { made: number; exported: number }
   /** Hears once when the collector takes no spans any more, and once (null) when it does again. */

@@ -26,6 +26,7 @@ interface Panel {
 const idleTracing: Tracing = {
   span: () => ({ traceparent: '', set: () => {}, run: (work) => work(), end: () => {} }),
   active: () => null,
+  fault: () => {},
   counts: () => ({ made: 0, exported: 0 }),
   onTrouble: () => {},
   close: async () => {}
