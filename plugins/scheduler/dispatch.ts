@@ -106,7 +106,10 @@ export function createDispatch(context: SchedulerContext, endAttempt: (id: strin
       })
       job = changed?.outcome.ok ? changed.job : null
     } catch (error) {
-      log.warn({ err: error, jobId: entry.id }, 'placing was not stored; it is tried again')
+      log.warn(
+        { err: error, jobId: entry.id, tenant: entry.tenant },
+        'placing was not stored; it is tried again'
+      )
       context.placing.delete(entry.id)
       capacity.release(entry.id)
       running.remove(entry.id)
@@ -185,7 +188,8 @@ export function createDispatch(context: SchedulerContext, endAttempt: (id: strin
       // Asked to stop while the start was under way: the runtime has its name only now.
       if (live.intent !== null) await live.runtime.stop(live.name, live.intent.graceSeconds)
     } catch (error) {
-      log.error({ err: error, jobId: job.id, attempt: attempt.number }, `the attempt could not be ${how}ed`)
+      const ids = { jobId: job.id, attempt: attempt.number, tenant: job.tenant }
+      log.error({ err: error, ...ids }, `the attempt could not be ${how}ed`)
       try {
         // A runtime whose start rejects has begun nothing; of an adoption that says nothing.
         if (how === 'adopt' || error instanceof RoostError) throw error

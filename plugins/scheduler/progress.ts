@@ -102,7 +102,7 @@ export function createProgress(context: SchedulerContext) {
       const changed = await context.change(id, { type: 'time-out' })
       if (changed?.outcome.ok) await endAttempt(id)
     } catch (error) {
-      log.warn({ err: error, jobId: id }, 'the time-out was not stored; it is tried again')
+      log.warn({ err: error, jobId: id, attempt: number }, 'the time-out was not stored; it is tried again')
       armDeadline(id, number, clock.now() + faultPauseMs)
     }
   }
@@ -130,7 +130,7 @@ export function createProgress(context: SchedulerContext) {
       }
     } catch (error) {
       log.warn(
-        { err: error, jobId: job.id },
+        { err: error, jobId: job.id, attempt: job.attempts.at(-1)?.number ?? null },
         'jobs that wait for this one could not be told; told again soon'
       )
       clock.setTimeout(() => void tellDependents(job), faultPauseMs)

@@ -114,7 +114,9 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     try {
       work()
     } catch (error) {
-      log.warn({ runtime: 'process', name, error: messageOf(error) }, 'looked at again in a moment')
+      const order = attempts.get(name)?.order
+      const ids = order === undefined ? { name } : idsOf(order)
+      log.warn({ runtime: 'process', ...ids, error: messageOf(error) }, 'looked at again in a moment')
     }
   }
 
@@ -181,7 +183,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       collect: () => spawner.collect(order.name, order.logCapBytes),
       // On a busy machine a short job takes longer, and collectors for it would be wasted.
       collectAfterMs: () => Math.min(300, Math.max(5, 3 * startMs)),
-      warn: (message) => log.warn({ runtime: 'process' }, message),
+      warn: (message) => log.warn({ runtime: 'process', ...idsOf(order) }, message),
       onDone: () => ordered.delete(order.name)
     })
     attempts.set(order.name, attempt)
@@ -432,6 +434,9 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
 
 const isFault = (result: unknown): result is StartFault =>
   typeof result === 'object' && result !== null && 'retriable' in result
+
+/** What every line of the log about an attempt carries. */
+const idsOf = ({ jobId, attempt, tenant }: AttemptOrder) => ({ jobId, attempt, tenant })
 
 /** Names become folders. */
 function checkName(name: string): void {
