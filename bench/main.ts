@@ -18,6 +18,7 @@ const benches: Record<
   placement: async () => (await import('./placement-report.ts')).reportPlacement,
   accept: async () => (await import('./accept.bench.ts')).benchAccept,
   process: async () => (await import('./process.bench.ts')).benchProcess,
+  'fair-share': async () => (await import('./fair-share.bench.ts')).benchFairShare,
   stream: async () => (await import('./stream.bench.ts')).benchStream,
   load: async () => (await import('./load.bench.ts')).benchLoad,
   sizing: async () => (await import('./sizing.bench.ts')).benchSizing

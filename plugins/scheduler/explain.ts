@@ -12,11 +12,14 @@ import { localNode } from './placing.ts'
 
 /** Positions are told up to here: one more would be no news, and the walk would cost. */
 const toldPositions = 1_000
+/** A longer queue is counted anew only so often: a reader of each of its jobs must not cost a walk each. */
+const countedAtOnce = 100
+const recountMs = 250
 
 /** What is said of a waiting job in words: its place, why it waits and what would let it start. */
 export function createExplain(context: SchedulerContext) {
   const { queue, running, policies, capacity, clock, node } = context
-  let positions = { waiting: -1, running: -1, byId: new Map<string, number>() }
+  let positions = { waiting: -1, running: -1, countAgainAt: 0, byId: new Map<string, number>() }
 
   const total = (): Amounts => toAmounts(capacity.allocatable())
   const weight = (tenant: string) => policies.rulesFor(tenant, '').weight
@@ -24,14 +27,22 @@ export function createExplain(context: SchedulerContext) {
   /** Every waiting job in the order of its turn; see `turns`. */
   const order = () => turns({ waiting: queue, running, total: total(), weight, now: clock.now() })
 
+  /** Null where it is not among the first, or came after they were counted. */
   function positionOf(id: string): number | null {
-    if (positions.waiting !== queue.version || positions.running !== running.version) {
+    const now = clock.now()
+    const isStale = positions.waiting !== queue.version || positions.running !== running.version
+    if (isStale && (queue.size <= countedAtOnce || now >= positions.countAgainAt)) {
       const byId = new Map<string, number>()
       for (const entry of order()) {
-        if (byId.size > toldPositions) break
+        if (byId.size === toldPositions) break
         byId.set(entry.id, byId.size)
       }
-      positions = { waiting: queue.version, running: running.version, byId }
+      positions = {
+        waiting: queue.version,
+        running: running.version,
+        countAgainAt: now + recountMs,
+        byId
+      }
     }
     return positions.byId.get(id) ?? null
   }
@@ -184,7 +195,7 @@ const untilWhen = (at: number): string =>
 
 function describePosition(position: number | null): string {
   if (position === 0) return ''
-  return `; ${position === null ? `more than ${toldPositions} jobs stand` : position === 1 ? '1 job stands' : `${position} jobs stand`} before it`
+  return `; ${position === null ? 'many jobs stand' : position === 1 ? '1 job stands' : `${position} jobs stand`} before it`
 }
 
 /** Amounts as the API tells them: cores, bytes, numbers. */

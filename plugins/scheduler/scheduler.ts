@@ -25,6 +25,8 @@ const sweepPage = 200
 /** A job that has waited this long tells its readers why. */
 const tellWaitingAfterMs = 1_000
 const tellWaitingAtOnce = 50
+/** The queue is listed up to here: the order is found anew for each page, walking from its front. */
+const listedPositions = 10_000
 /** Of so many waiting jobs a scrape of the metrics asks the reason. */
 const reasonsAsked = 200
 
@@ -85,14 +87,17 @@ export async function createScheduler(options: SchedulerOptions) {
       if (queue.isAside(entry) || ++told > tellWaitingAtOnce) break
       if (now - entry.createdAt >= tellWaitingAfterMs) first.push(entry)
     }
-    for (const entry of first) {
-      const job = await storage.jobs.find(entry.id)
-      const why = job === null || job.state !== 'queued' ? null : whyWaiting(job)
-      if (why === null || job!.reason === why.reason) continue
-      const { reason, message } = why
-      const changed = await context.change(entry.id, { type: 'wait', reason, message, placement: null })
-      if (changed?.outcome.ok) context.observe.waits(reason)
-    }
+    // Side by side: they share a commit.
+    await Promise.all(first.map(tellOne))
+  }
+
+  async function tellOne({ id }: WaitingJob): Promise<void> {
+    const job = await storage.jobs.find(id)
+    const why = job === null || job.state !== 'queued' ? null : whyWaiting(job)
+    if (why === null || job!.reason === why.reason) return
+    const { reason, message } = why
+    const changed = await context.change(id, { type: 'wait', reason, message, placement: null })
+    if (changed?.outcome.ok) context.observe.waits(reason)
   }
 
   function whyWaiting(job: JobRecord): Wait | null {
@@ -174,6 +179,7 @@ export async function createScheduler(options: SchedulerOptions) {
       let position = 0
       let cursor: string | null = null
       for (const entry of explain.order()) {
+        if (position === listedPositions) break
         if (position >= from && maySee(principal, entry)) {
           if (found.length === limit) {
             cursor = String(position)

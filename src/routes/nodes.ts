@@ -113,7 +113,7 @@ export const nodeRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['nodes'],
         summary: 'Waiting jobs, in the order in which they are tried',
         description:
-          'Fair share between tenants, effective priority within them. Those that cannot be tried yet stand last. The queue moves while it is read: a job may be missed or met twice from one page to the next.',
+          'Fair share between tenants, effective priority within them. Those that cannot be tried yet stand last. The first 10,000 are listed; `GET /v1/jobs?state=queued` has all. The queue moves while it is read: a job may be missed or met twice from one page to the next.',
         querystring: Type.Object({ limit, cursor: queueCursor }, { additionalProperties: false }),
         response: { 200: list(QueueItem, 'The queue, first to be tried first.') }
       }

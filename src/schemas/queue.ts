@@ -20,7 +20,8 @@ export const Wait = Type.Object(
     position: nullable(
       Type.Integer({
         minimum: 0,
-        description: 'How many jobs have their turn before it; null where that is more than 1,000.'
+        description:
+          'How many jobs have their turn before it, counted a moment ago; null where that is more than 1,000 or the job is that new.'
       })
     ),
     reason: Type.String({
