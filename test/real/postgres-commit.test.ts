@@ -106,6 +106,39 @@ await t.test('nothing is read again where the commit in doubt was not stored', a
   t.strictSame(rereads, [])
 })
 
+await t.test(
+  'a commit that hangs: a twin is told in-flight after 5 s, and the key replays later',
+  async (t) => {
+    const proxy = await proxied(t)
+    const fake = createFakeRuntime({})
+    const app = await build(t, { process: 'off', databaseUrl: proxy.url }, { runtimes: [fake.runtime] })
+    await app.ready()
+    const ask = async () => {
+      const startedAt = performance.now()
+      const answer = await app.inject({
+        method: 'POST',
+        url: '/schedule',
+        headers: { ...asAdmin, 'idempotency-key': 'k' },
+        payload: { task: { type: 'test/fake' } }
+      })
+      return { answer, seconds: (performance.now() - startedAt) / 1000 }
+    }
+    const { held, release } = proxy.holdCommit()
+    const first = ask()
+    await held
+    const twin = await ask()
+    t.match(twin.answer.json(), { status: 409, code: 'idempotency-in-flight' })
+    t.equal(twin.answer.headers['retry-after'], '5')
+    t.ok(twin.seconds >= 4.9 && twin.seconds < 8, `after ${twin.seconds} s`)
+    release()
+    const { answer } = await first
+    t.equal(answer.statusCode, 202, answer.body)
+    const replay = (await ask()).answer
+    t.strictSame([replay.headers['idempotency-replayed'], replay.body], ['true', answer.body])
+    t.equal((await app.storage.jobs.list({ limit: 10 })).items.length, 1)
+  }
+)
+
 /** A whole service whose job is carried through while one commit of its way is cut. */
 async function carryThrough(t: Test, cut: Cut, skip: number, isDoubtful: boolean) {
   const proxy = await proxied(t)

@@ -64,6 +64,8 @@ export class PostgresWriter implements CommitConnection, DatabaseConnection {
   #connecting: Promise<void> | null = null
   /** Why there is no connection, once an attempt for a new one has failed. */
   #outage: RoostError | null = null
+  /** How the last connection ended. */
+  #loss: RoostError | null = null
   #failures = 0
   #before: Backend | null = null
   #doubt: Doubt | null = null
@@ -90,9 +92,8 @@ export class PostgresWriter implements CommitConnection, DatabaseConnection {
 
   /** Why nothing can be written now; null where it can. */
   get outage(): string | null {
-    return this.#session === null
-      ? (this.#outage?.message ?? `The connection to the database ${this.#options.place} was lost`)
-      : null
+    if (this.#session !== null) return null
+    return (this.#outage ?? this.#loss ?? this.#toFault(new ConnectionLost('has no connection'))).message
   }
 
   /** Whether the server answers within `limitMs`. */
@@ -226,7 +227,7 @@ export class PostgresWriter implements CommitConnection, DatabaseConnection {
     if (this.#session === null && this.#outage === null && this.#connecting !== null)
       await withLimit(this.#connecting, this.#options.waits.connectMs)
     if (this.#session !== null) return this.#session
-    throw this.#outage ?? this.#toFault(new ConnectionLost('cut the connection'))
+    throw this.#outage ?? this.#loss ?? this.#toFault(new ConnectionLost('has no connection'))
   }
 
   async #connect(): Promise<void> {
@@ -273,6 +274,7 @@ export class PostgresWriter implements CommitConnection, DatabaseConnection {
     this.#session = null
     if (this.#closed) return
     const fault = this.#toFault(error)
+    this.#loss = fault
     if (this.#transaction !== null) this.fault ??= fault
     this.#options.log.warn({ err: fault }, 'the connection to the database is lost; a new one is made')
     this.#reconnect()
