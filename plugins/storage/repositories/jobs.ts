@@ -193,6 +193,7 @@ export function createJobReader(db: Kysely<Tables>): JobReader {
 export function createJobWriter(db: Kysely<Tables>): JobWriter {
   const { find, findUnfinishedByName, states, listDependents } = createJobReader(db)
   const putAttempt = compileAttemptUpsert(db)
+  const insertJob = compileJobInsert(db)
   const changeJob = compileJobUpdate(db)
   return {
     find,
@@ -201,12 +202,8 @@ export function createJobWriter(db: Kysely<Tables>): JobWriter {
     listDependents,
 
     async insert(job) {
-      const { numInsertedOrUpdatedRows } = await db
-        .insertInto('jobs')
-        .values(jobRow(job))
-        .onConflict((conflict) => conflict.column('id').doNothing())
-        .executeTakeFirstOrThrow()
-      if (numInsertedOrUpdatedRows !== 1n) throw new UniqueViolation(`Job ${job.id}`)
+      const { numAffectedRows } = await db.executeQuery(insertJob(job))
+      if (numAffectedRows !== 1n) throw new UniqueViolation(`Job ${job.id}`)
       await insertJobLinks(db, job)
     },
 
@@ -285,6 +282,15 @@ export async function insertJobLinks(db: Kysely<Tables>, job: JobRecord): Promis
  * Every step of a job is an update and an upsert: their queries are built once and get the values of each job, as
  * building them costs three times what SQLite needs. The values come in the order in which the rows name their columns.
  */
+function compileJobInsert(db: Kysely<Tables>): (job: JobRecord) => CompiledQuery {
+  const query = db
+    .insertInto('jobs')
+    .values(jobRow(shapeOfJob))
+    .onConflict((conflict) => conflict.column('id').doNothing())
+    .compile()
+  return (job) => ({ ...query, parameters: Object.values(jobRow(job)) })
+}
+
 function compileJobUpdate(db: Kysely<Tables>): (job: JobRecord) => CompiledQuery {
   const shape = changingColumns(shapeOfJob)
   const query = db.updateTable('jobs').set(shape).where('id', '=', shapeOfJob.id).compile()
