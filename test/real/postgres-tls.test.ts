@@ -11,11 +11,9 @@ const execute = promisify(execFile)
 /** A key and a certificate for `name`, signed by itself. */
 async function certify(folder: string, name: string): Promise<{ key: string; cert: string }> {
   const [key, cert] = [`${folder}/${name}.key`, `${folder}/${name}.crt`]
-  await execute('openssl', [
-    ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj', `/CN=${name}`],
-    ...['-addext', `subjectAltName=${/^[0-9.]+$/.test(name) ? 'IP' : 'DNS'}:${name}`],
-    ...['-keyout', key, '-out', cert]
-  ])
+  const subject = `-subj /CN=${name} -addext subjectAltName=${/^[0-9.]+$/.test(name) ? 'IP' : 'DNS'}:${name}`
+  const made = `-newkey rsa:2048 -nodes -days 1 -keyout ${key} -out ${cert}`
+  await execute('openssl', `req -x509 ${subject} ${made}`.split(' '))
   await chmod(key, 0o600)
   return { key, cert }
 }
