@@ -37,13 +37,11 @@ interface Verified {
   until: number
 }
 
-/** How long a stored token is trusted without a look: another service on the same storage may have revoked it. */
+/** How long a stored token is trusted without a look. A revocation through this service does not wait for it. */
 const cacheMs = 2_000
 /** How long a verified JWT is trusted, if it lasts that long: its issuer may have given up the key. */
 const jwtCacheMs = 5 * 60_000
 const cacheSize = 10_000
-/** How often tokens with open streams are looked at where other services share the storage. */
-const recheckMs = 5_000
 
 const digest = (token: string): string => hash('sha256', token, 'hex')
 /** Three parts of base64url; of an unsigned one the last is empty. */
@@ -57,7 +55,10 @@ export function createAuth(options: AuthOptions) {
   const { storage, clock, log, dataDir, jwt } = options
   const tokenFile = options.token === '' ? join(dataDir, 'token') : null
   let adminDigest = Buffer.alloc(32)
-  const admin: Principal = { tokenId: 'local', name: 'local', tenant: 'default', scopes: new Set(allScopes) }
+  /** Another object with each rotation: who was the admin before is nobody now. */
+  let admin = newAdmin()
+  /** What was revoked lately: a request or a stream that was on its way meanwhile must not go on with it. */
+  const revoked = new Set<string>()
   /** By digest. What is past its time still says that the token was good once, or was made here: it is no guess. */
   const verified = new Map<string, Verified>()
   const remember = (hex: string, found: Verified): void => {
@@ -75,7 +76,9 @@ export function createAuth(options: AuthOptions) {
   const failures = options.failures === null ? null : createFailures({ ...options.failures, clock })
   const watches = createWatches(clock)
   const uses = createUses({ storage, clock, log })
-  let recheck: { cancel(): void } | null = null
+
+  const isOver = (principal: Principal): boolean =>
+    revoked.has(principal.tokenId) || (principal.tokenId === admin.tokenId && principal !== admin)
 
   async function lookUp(hex: string, presented: string): Promise<Verified> {
     if (timingSafeEqual(Buffer.from(hex, 'hex'), adminDigest)) return { principal: admin, until: Infinity }
@@ -93,24 +96,6 @@ export function createAuth(options: AuthOptions) {
     return { principal: toPrincipal(record), until: Math.min(now + cacheMs, record.expiresAt ?? Infinity) }
   }
 
-  /** Another service may revoke what streams are open for here. */
-  function recheckLater(): void {
-    if (recheck !== null || storage.dialect === 'sqlite') return
-    recheck = clock.setTimeout(() => {
-      recheck = null
-      endRevoked().catch((error: unknown) => log.warn({ err: error }, 'open tokens could not be looked at'))
-    }, recheckMs)
-  }
-
-  async function endRevoked(): Promise<void> {
-    const ids = watches.tokenIds()
-    if (ids.length > 0) recheckLater()
-    for (const id of ids) {
-      const record = await storage.tokens.find(id)
-      if (record !== null && record.revokedAt !== null) watches.over(id, 'the token was revoked')
-    }
-  }
-
   return {
     /** Where the local token stands; null where the environment gave one. */
     tokenFile,
@@ -126,6 +111,7 @@ export function createAuth(options: AuthOptions) {
       if (known === undefined) failures?.admit(from())
       try {
         const found = await lookUp(hex, presented)
+        if (isOver(found.principal)) throw refused('revoked', 'That token was revoked')
         remember(hex, found)
         return found.principal
       } catch (error) {
@@ -136,8 +122,10 @@ export function createAuth(options: AuthOptions) {
 
     /** Calls `onOver` once, as soon as the principal's token expires or is revoked. Returns the end of the watch. */
     watch(principal: Principal, onOver: (why: string) => void): () => void {
-      recheckLater()
-      return watches.add(principal, onOver)
+      if (!isOver(principal)) return watches.add(principal, onOver)
+      // Not before the caller has what this returns.
+      queueMicrotask(() => onOver('the token was revoked'))
+      return () => {}
     },
 
     /** Makes a token; its text is in the answer and nowhere else. */
@@ -181,7 +169,7 @@ export function createAuth(options: AuthOptions) {
     async revoke(id: string, by: Requester = system): Promise<void> {
       const now = clock.now()
       const found = await storage.tokens.find(id)
-      const revoked = await storage.write(async (tx) => {
+      const done = await storage.write(async (tx) => {
         if (!(await tx.tokens.revoke(id, now))) return false
         const { name, tenant, scopes } = found ?? {}
         await tx.audit.append(
@@ -192,7 +180,9 @@ export function createAuth(options: AuthOptions) {
         )
         return true
       })
-      if (!revoked) throw new RoostError('token-not-found', `No token that is in force has the id ${id}`)
+      if (!done) throw new RoostError('token-not-found', `No token that is in force has the id ${id}`)
+      revoked.add(id)
+      if (revoked.size > cacheSize) revoked.delete(revoked.keys().next().value!)
       for (const [hex, { principal }] of verified) if (principal.tokenId === id) verified.delete(hex)
       watches.over(id, 'the token was revoked')
     },
@@ -211,16 +201,14 @@ export function createAuth(options: AuthOptions) {
       await storage.write((tx) => tx.audit.append(auditRecord(by, clock.now(), 'token.rotate', 'local')))
       const token = replaceFile(tokenFile)
       for (const [hex, { principal }] of verified) if (principal === admin) verified.delete(hex)
+      watches.over(admin.tokenId, 'the local token was replaced')
+      admin = newAdmin()
       useLocal(token)
-      watches.over('local', 'the local token was replaced')
       return { token, tokenFile }
     },
 
     /** Stores what is known of the use of tokens. */
-    async close(): Promise<void> {
-      recheck?.cancel()
-      await uses.close()
-    }
+    close: uses.close
   }
 }
 
@@ -246,6 +234,13 @@ function replaceFile(tokenFile: string): string {
     )
   }
 }
+
+const newAdmin = (): Principal => ({
+  tokenId: 'local',
+  name: 'local',
+  tenant: 'default',
+  scopes: new Set(allScopes)
+})
 
 const toPrincipal = ({ id, name, tenant, scopes, expiresAt }: TokenRecord): Principal => ({
   tokenId: id,

@@ -27,7 +27,8 @@ export function createWatches(clock: Clock) {
       const arm = () => {
         if (expiresAt === undefined) return
         const left = expiresAt - clock.now()
-        if (left <= 0) end(tokenId, onOver, 'the token has expired')
+        // Not before the caller has the end of the watch.
+        if (left <= 0) queueMicrotask(() => end(tokenId, onOver, 'the token has expired'))
         // A timer may end early where the wait is longer than one can be.
         else timer = clock.setTimeout(arm, left)
       }
@@ -42,8 +43,6 @@ export function createWatches(clock: Clock) {
     },
     over(tokenId: string, why: string): void {
       for (const onOver of watching.get(tokenId) ?? []) end(tokenId, onOver, why)
-    },
-    /** Tokens for which something is open. */
-    tokenIds: () => [...watching.keys()]
+    }
   }
 }

@@ -73,6 +73,33 @@ await t.test('a revocation is felt at once, by open streams too', async (t) => {
   others.socket.terminate()
 })
 
+await t.test('what was on its way while its token was revoked goes no further', async (t) => {
+  const { app, clock } = await open(t)
+  const { token, record } = await app.auth.create({
+    name: 'racer',
+    scopes: ['read:jobs'],
+    expiresInSeconds: 60
+  })
+  const principal = await app.auth.authenticate(token, () => 'none')
+  clock.advance(2_001)
+  // The look at the storage sees the token in force; the revocation is committed before its answer is used.
+  const { tokens } = app.storage
+  const { findByHash } = tokens
+  t.teardown(() => (tokens.findByHash = findByHash))
+  tokens.findByHash = async (hash) => {
+    const found = await findByHash(hash)
+    await app.auth.revoke(record.id)
+    return found
+  }
+  await t.rejects(
+    app.auth.authenticate(token, () => 'none'),
+    { code: 'unauthorized', message: 'That token was revoked' }
+  )
+  const said = await new Promise((resolve) => app.auth.watch(principal, resolve))
+  t.equal(said, 'the token was revoked', 'a stream that opens only now ends at once')
+  t.equal(app.stream.counts().websocket, 0)
+})
+
 await t.test('streams end when their token expires', async (t) => {
   const { app, clock, follow } = await open(t)
   const { token } = await app.auth.create({ name: 'guest', scopes: ['read:jobs'], expiresInSeconds: 60 })
