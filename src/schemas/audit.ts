@@ -37,12 +37,22 @@ export type AuditEntry = Static<typeof AuditEntry>
 export const AuditQuery = Type.Object(
   {
     tenant: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 63, description: 'Changes by tokens of this tenant.' })
+      Type.String({
+        pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$',
+        description: 'Changes by tokens of this tenant.'
+      })
     ),
-    action: Type.Optional(Type.String({ minLength: 1, maxLength: 63, description: 'Such as `job.cancel`.' })),
-    actor: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: 'The id of a token.' })),
+    action: Type.Optional(
+      Type.String({ pattern: '^[a-z][a-z.-]{0,62}$', description: 'Such as `job.cancel`.' })
+    ),
+    actor: Type.Optional(
+      Type.String({ pattern: '^[A-Za-z0-9:._-]{1,128}$', description: 'The id of a token.' })
+    ),
     subject: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 4096, description: 'The id or name of what was changed.' })
+      Type.String({
+        pattern: '^[^\\u0000]{1,4096}$',
+        description: 'The id or name of what was changed.'
+      })
     ),
     since: Type.Optional(Type.String({ format: 'date-time', description: 'At or after this time.' })),
     until: Type.Optional(Type.String({ format: 'date-time', description: 'Before this time.' })),
