@@ -20,6 +20,8 @@ export interface Operation {
 /** As much of the OpenAPI document as is completed here. */
 export interface Document {
   paths: Record<string, Record<string, Operation>>
+  /** What the service sends. */
+  webhooks?: object
   components: { schemas: Record<string, { description?: string }>; responses?: Record<string, Response> }
 }
 
@@ -47,7 +49,7 @@ export function completeDocument<T extends Document>(
 }
 
 /** The schemas that an operation leads to. Others, such as files of the service's own, are no part of the API. */
-function reached({ paths, components }: Document): Document['components']['schemas'] {
+function reached({ paths, webhooks = {}, components }: Document): Document['components']['schemas'] {
   const names = new Set<string>()
   const follow = (value: object): void => {
     for (const [, name] of JSON.stringify(value).matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
@@ -56,7 +58,7 @@ function reached({ paths, components }: Document): Document['components']['schem
       follow(components.schemas[name!]!)
     }
   }
-  follow([paths, components.responses])
+  follow([paths, webhooks, components.responses])
   return Object.fromEntries(Object.entries(components.schemas).filter(([name]) => names.has(name)))
 }
 

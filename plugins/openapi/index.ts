@@ -7,6 +7,7 @@ import { asyncApi } from './asyncapi.ts'
 import { completeDocument, type Document, type OperationFacts } from './document.ts'
 import { readExamples } from './examples.ts'
 import { tags } from './tags.ts'
+import { webhooks } from './webhooks.ts'
 import type {} from '../auth/index.ts'
 
 declare module 'fastify' {
@@ -40,6 +41,7 @@ export default fp<OpenapiPluginOptions>(
         },
         servers: [{ url: '/', description: 'The service that gave this document.' }],
         tags,
+        webhooks,
         components: {
           securitySchemes: {
             bearer: {

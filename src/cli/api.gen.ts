@@ -584,7 +584,28 @@ export interface paths {
         trace?: never;
     };
 }
-export type webhooks = Record<string, never>;
+export interface webhooks {
+    "job-ended": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sent by Roost to the `webhook` of a job when it has ended, as Standard Webhooks have it
+         * @description At least once, with the same webhook-id at every try. Verify it with a library of standardwebhooks.com and the key of GET /v1/webhooks/secret, or the secret that the job names.
+         */
+        post: operations["jobEnded"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
 export interface components {
     schemas: {
         /** @enum {string} */
@@ -1130,6 +1151,39 @@ export interface components {
              */
             createdAt: string;
             endedAt: string | null;
+        };
+        /** @description Neither the command nor the environment of the job. */
+        WebhookEvent: {
+            /** @enum {string} */
+            type: "job.succeeded" | "job.failed" | "job.cancelled";
+            /**
+             * Format: date-time
+             * @description When the job ended.
+             */
+            timestamp: string;
+            data: {
+                id: string;
+                name: string | null;
+                /** @enum {string} */
+                state: "succeeded" | "failed" | "cancelled";
+                reason: string | null;
+                message: string | null;
+                exitCode: number | null;
+                node: string | null;
+                /** @description How many there were. */
+                attempts: number;
+                labels: {
+                    [key: string]: string;
+                };
+                tenant: string;
+                /**
+                 * Format: date-time
+                 * @description When it was submitted.
+                 */
+                createdAt: string;
+                startedAt: string | null;
+                finishedAt: string | null;
+            };
         };
         WebhookSecret: {
             tenant: string;
@@ -3150,6 +3204,42 @@ export interface operations {
             431: components["responses"]["headers-too-large"];
             500: components["responses"]["internal"];
             503: components["responses"]["draining.overloaded"];
+        };
+    };
+    jobEnded: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same at every try. */
+                "webhook-id": string;
+                /** @description Of this try, in seconds since the epoch. */
+                "webhook-timestamp": number;
+                /** @description `v1,` and HMAC-SHA-256 of id, timestamp and body, in base64. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookEvent"];
+            };
+        };
+        responses: {
+            /** @description Taken: it is delivered. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is sent again later, and Retry-After is honoured; 410: it is not sent again. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
         };
     };
 }

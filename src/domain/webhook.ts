@@ -1,3 +1,4 @@
+import type { WebhookEvent } from '../schemas/webhook.ts'
 import { iso, type JobRecord } from './job-state.ts'
 
 /** After the n-th try that failed the next one follows this many seconds later; there are as many tries and one more. */
@@ -18,7 +19,7 @@ export function retryDelayMs(attempts: number, retryAfterMs: number | null, rand
 }
 
 /** What is sent when a job has ended: who looks for more asks the API. Neither its command nor its environment. */
-export function eventOf(job: JobRecord & { state: 'succeeded' | 'failed' | 'cancelled' }) {
+export function eventOf(job: JobRecord & { state: WebhookEvent['data']['state'] }): WebhookEvent {
   const last = job.attempts.at(-1) ?? null
   const time = (ms: number | null) => (ms === null ? null : iso(ms))
   return {
@@ -35,7 +36,7 @@ export function eventOf(job: JobRecord & { state: 'succeeded' | 'failed' | 'canc
       attempts: job.attempts.length,
       labels: job.spec.labels ?? {},
       tenant: job.tenant,
-      createdAt: time(job.createdAt),
+      createdAt: iso(job.createdAt),
       startedAt: time(job.startedAt),
       finishedAt: time(job.finishedAt)
     }

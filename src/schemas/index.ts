@@ -53,6 +53,7 @@ export const sharedSchemas: TSchema[] = [
   audit.AuditEntry,
   audit.AuditVerdict,
   webhook.WebhookDelivery,
+  webhook.WebhookEvent,
   webhook.WebhookSecret,
   policy.Policy,
   policy.PolicyStatus,

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { nullable, stringEnum } from './ref.ts'
+import { map, nullable, stringEnum } from './ref.ts'
 
 const time = (description: string) => Type.String({ format: 'date-time', description })
 
@@ -25,6 +25,38 @@ export const WebhookDelivery = Type.Object(
   { $id: 'WebhookDelivery', additionalProperties: false }
 )
 export type WebhookDelivery = Static<typeof WebhookDelivery>
+
+/** What a receiver gets when a job has ended. */
+export const WebhookEvent = Type.Object(
+  {
+    type: stringEnum(webhookEvents),
+    timestamp: time('When the job ended.'),
+    data: Type.Object(
+      {
+        id: Type.String(),
+        name: nullable(Type.String()),
+        state: stringEnum(['succeeded', 'failed', 'cancelled'] as const),
+        reason: nullable(Type.String()),
+        message: nullable(Type.String()),
+        exitCode: nullable(Type.Integer()),
+        node: nullable(Type.String()),
+        attempts: Type.Integer({ minimum: 0, description: 'How many there were.' }),
+        labels: map('^.+$', Type.String()),
+        tenant: Type.String(),
+        createdAt: time('When it was submitted.'),
+        startedAt: nullable(time('When its first attempt began to run.')),
+        finishedAt: nullable(time('When it ended.'))
+      },
+      { additionalProperties: false }
+    )
+  },
+  {
+    $id: 'WebhookEvent',
+    additionalProperties: false,
+    description: 'Neither the command nor the environment of the job.'
+  }
+)
+export type WebhookEvent = Static<typeof WebhookEvent>
 
 export const WebhookSecret = Type.Object(
   {

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Job } from '../../src/schemas/job.ts'
 import type { Problem } from '../../src/schemas/problem.ts'
-import type { WebhookDelivery } from '../../src/schemas/webhook.ts'
+import { WebhookEvent, type WebhookDelivery } from '../../src/schemas/webhook.ts'
+import { compileSchema } from '../../src/validation.ts'
 import { asAdmin, build } from '../build.ts'
 import { createFakeRuntime, type FakeRuntimeOptions } from '../fake-runtime.ts'
 import { startReceiver, verified } from '../webhook-receiver.ts'
@@ -67,6 +68,7 @@ await t.test(
         tenant: 'default'
       }
     })
+    t.same(compileSchema(WebhookEvent)(JSON.parse(received!.body)), [], 'as the document says')
     t.match(received!.headers, {
       'content-type': 'application/json',
       'user-agent': /^Roost\//,
