@@ -90,13 +90,6 @@ export function createAdmission(context: SchedulerContext) {
         value: other[0],
         message: `policies "${named[1][0]}" and "${other[1][0]}" name two accounts for process jobs of tenant "${tenant}": ${named[0]} and ${other[0]}; only one can be`
       }
-    if (named === undefined && tenant !== 'default')
-      return {
-        policy: null,
-        limit: 'default',
-        value: tenant,
-        message: `Process jobs of tenant "${tenant}" would run as the same user as those of other tenants and could read them; name an account for the tenant in a policy ("user"), or use a container task`
-      }
     const fault = runtimes.forTask('process')?.findUserFault?.(tenant, named?.[0] ?? null) ?? null
     return fault === null
       ? null

@@ -159,6 +159,7 @@ export function createDispatch(context: SchedulerContext, endAttempt: (id: strin
         })
         return
       }
+      const rules = context.policies.rulesFor(job.tenant, job.submittedBy)
       const secrets = await context.secrets.resolve(job.tenant, job.spec.secrets ?? {})
       if ('missing' in secrets && how === 'start') {
         await fail(
@@ -168,11 +169,18 @@ export function createDispatch(context: SchedulerContext, endAttempt: (id: strin
         )
         return
       }
+      if (rules.users.size > 1 && how === 'start') {
+        await fail(
+          'user-ambiguous',
+          `Policies name several accounts for process jobs of tenant "${job.tenant}": ${[...rules.users.keys()].join(', ')}; only one can be`,
+          false
+        )
+        return
+      }
       if (live.intent !== null && how === 'start') {
         await fail('not-started', 'It was ended before it began', true)
         return
       }
-      const rules = context.policies.rulesFor(job.tenant, job.submittedBy)
       if (context.logUsage.isBounded(rules)) await context.logUsage.load(job.tenant)
       live.handed = true
       // After a restart: the same span once more.

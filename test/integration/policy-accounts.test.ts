@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os'
 import t from 'tap'
-import { folderFor } from '../fixtures/process-runtime.ts'
+import { folderFor, openProcessRuntime } from '../fixtures/process-runtime.ts'
 import { jobOf, openPolicyApp, problemOf, type PolicyApp } from '../fixtures/policy-app.ts'
 import { asAdmin } from '../build.ts'
 
@@ -79,6 +79,15 @@ await t.test(
       const refused = problemOf(await submit(await of(tenant), processTask('true')))
       t.match(refused, { status: 403, code: 'policy-denied', detail, errors: [{ pointer: '/task/type' }] })
     }
+  }
+)
+
+await t.test(
+  'a job whose account was taken from its tenant while it waited does not run as another',
+  async (t) => {
+    const { run } = await openProcessRuntime(t)
+    const { last } = await run('id -un', { tenant: 'a', user: null })
+    t.match(last, { type: 'start-failed', code: 'user-missing', retriable: false })
   }
 )
 

@@ -36,8 +36,8 @@ export function createAccounts({ dataDir, attemptsDir, jobUser, clock }: Account
     const key = user ?? ''
     const known = runners.get(key)
     if (known !== undefined) return known
-    const fault = faults.get(key)
-    if (fault !== undefined && clock.now() - fault.at < faultKeptMs) return fault
+    const kept = faults.get(key)
+    if (kept !== undefined && clock.now() - kept.at < faultKeptMs) return kept
     try {
       const runner = open(user)
       runners.set(key, runner)
@@ -72,6 +72,19 @@ export function createAccounts({ dataDir, attemptsDir, jobUser, clock }: Account
 
   runners.set('', open(null))
 
+  /** The account, where this tenant may have it. Only the tenant `default` has the runtime's own. */
+  function findFor(tenant: string, user: string | null): Runner | StartFault {
+    if (user === null && tenant !== 'default')
+      return fault(
+        'user-missing',
+        `Process jobs of tenant "${tenant}" would run as the same user as those of other tenants and could read them; name an account for the tenant in a policy ("user"), or use a container task`
+      )
+    const found = find(user)
+    if (!('account' in found)) return fault('user-unavailable', found.message)
+    const shared = faultOf(tenant, found)
+    return shared === null ? found : fault('user-shared', shared)
+  }
+
   return {
     /** What runs already holds its account. */
     adopt(tenant: string, uid: number): void {
@@ -79,20 +92,19 @@ export function createAccounts({ dataDir, attemptsDir, jobUser, clock }: Account
     },
     /** Why the tenant's attempts cannot run as `user` (null: the runtime's own account), or null. */
     findFault(tenant: string, user: string | null): string | null {
-      const found = find(user)
-      return 'account' in found ? faultOf(tenant, found) : found.message
+      const found = findFor(tenant, user)
+      return 'account' in found ? null : found.message
     },
     /** The account for an attempt; from now on the tenant's alone. */
     claim(tenant: string, user: string | null): Runner | StartFault {
-      const found = find(user)
-      if (!('account' in found)) return { code: 'user-unavailable', message: found.message, retriable: false }
-      const message = faultOf(tenant, found)
-      if (message !== null) return { code: 'user-shared', message, retriable: false }
-      owners.set(found.account.uid, tenant)
+      const found = findFor(tenant, user)
+      if ('account' in found) owners.set(found.account.uid, tenant)
       return found
     }
   }
 }
+
+const fault = (code: string, message: string): StartFault => ({ code, message, retriable: false })
 
 export type Accounts = ReturnType<typeof createAccounts>
 
