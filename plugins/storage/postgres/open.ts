@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { sql } from 'kysely'
 import { systemClock, type Clock } from '../../../src/contracts/clock.ts'
@@ -13,6 +12,7 @@ import { migrate, schemaVersion } from '../migrate.ts'
 import { chainRecords } from '../repositories/audit.ts'
 import { createReaders, createWriters } from '../repositories/index.ts'
 import { emptyTraces, type Session } from '../session.ts'
+import { prepareDirectory } from '../sqlite/files.ts'
 import { createAppend } from './append.ts'
 import { collateByBytes } from './collate.ts'
 import { checkIdentity } from './identity.ts'
@@ -54,7 +54,7 @@ export async function openPostgresStorage(options: PostgresStorageOptions): Prom
   const waits = { ...defaultWaits, ...options.waits }
   const dataDir = resolve(options.dataDir)
   const { config, place } = parseTarget(options.databaseUrl)
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  prepareDirectory(dataDir)
   const directory = lockDirectory(dataDir)
   const reread = createListeners<[]>(log, 'a commit found again')
   const writer = new PostgresWriter({ config, place, waits, clock, log, onReread: () => reread.tell() })
@@ -103,6 +103,8 @@ export async function openPostgresStorage(options: PostgresStorageOptions): Prom
       () => {}
     )
   }
+
+  refreshSize()
 
   async function findProblem(): Promise<string | null> {
     if (writer.outage !== null) return writer.outage
