@@ -10,7 +10,17 @@ export const components: Record<string, { buildMinutes: number; covers: string[]
   data: { buildMinutes: 2, covers: ['plugins/vector/', 'plugins/context/'] },
   milvus: { buildMinutes: 3, covers: ['plugins/vector/milvus/'] },
   weaviate: { buildMinutes: 15, covers: ['plugins/vector/weaviate/'] },
-  tools: { buildMinutes: 15, covers: ['plugins/openapi/', 'plugins/observability/', 'plugins/spec-kit/'] },
+  tools: {
+    buildMinutes: 15,
+    covers: [
+      'plugins/openapi/',
+      'plugins/observability/',
+      'plugins/scheduler/traces.ts',
+      'src/tracing.ts',
+      'deploy/prometheus/',
+      'plugins/spec-kit/'
+    ]
+  },
   tailnet: { buildMinutes: 14, covers: ['plugins/peers/'] },
   cluster: { buildMinutes: 30, covers: ['plugins/runtimes/kubernetes/', 'deploy/'] },
   models: { buildMinutes: 30, covers: ['plugins/providers/', 'plugins/runtimes/llm/', 'plugins/mcp/'] }

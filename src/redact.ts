@@ -1,10 +1,17 @@
+import querystring from 'node:querystring'
+
 /** What stands where a secret stood. */
 const mask = '[redacted]'
 /** Shorter values are words of a language: replacing them would tear texts apart and hide nothing. */
 const shortestSecret = 8
-const mostRemembered = 1_000
+const mostGiven = 1_000
 
-const remembered = new Set<string>()
+/** The service's own: a few, as long as it lives. */
+const own = new Set<string>()
+/** What jobs were given; the oldest goes, as a node may hand out any number over the years. */
+const given = new Set<string>()
+/** As they may be written, the longest first: one may begin with another. Null: to be made again. */
+let written: readonly string[] | null = null
 
 /** What is a secret by its form, whoever sent it: tokens, JWTs, the password of a URL, secrets in a query string. */
 const forms: readonly [form: RegExp, replacement: string][] = [
@@ -16,21 +23,33 @@ const forms: readonly [form: RegExp, replacement: string][] = [
   [/([?&](?:access_|api_?)?(?:token|key|secret|password)=)[^\s&"'\\#]+/gi, `$1${mask}`]
 ]
 
-/** Makes {@link redact} know a value of this process: a token, a password, a secret that a job was given. */
+/** Makes {@link redact} know a secret of the service: a token, a password. */
 export function rememberSecret(value: string): void {
+  if (value.length < shortestSecret || own.has(value)) return
+  own.add(value)
+  written = null
+}
+
+/** Makes {@link redact} know a secret that a job is given; the last thousand are known. */
+export function rememberGiven(value: string): void {
   if (value.length < shortestSecret) return
-  remembered.delete(value)
-  remembered.add(value)
-  // The oldest goes: a node may hand out any number of secrets over the years.
-  if (remembered.size > mostRemembered) for (const oldest of remembered) return void remembered.delete(oldest)
+  if (!given.delete(value)) written = null
+  given.add(value)
+  if (given.size > mostGiven) for (const oldest of given) return void given.delete(oldest)
 }
 
 /** Makes {@link redact} know the password in a URL, as it is written there and as it is meant. */
 export function rememberPassword(url: string): void {
-  const written = URL.canParse(url) ? new URL(url).password : ''
-  rememberSecret(written)
-  // A sign that is no escape stands for itself.
-  if (!/%(?![0-9a-f]{2})/i.test(written)) rememberSecret(decodeURIComponent(written))
+  const password = URL.canParse(url) ? new URL(url).password : ''
+  rememberSecret(password)
+  // What it is escaped for: a driver tells of the password as it is meant.
+  rememberSecret(querystring.unescape(password))
+}
+
+/** As it is, and as JSON has it where that differs. */
+function writings(secret: string): string[] {
+  const escaped = JSON.stringify(secret).slice(1, -1)
+  return escaped === secret ? [secret] : [secret, escaped]
 }
 
 /**
@@ -39,11 +58,8 @@ export function rememberPassword(url: string): void {
  */
 export function redact(text: string): string {
   let clean = text
-  for (const secret of remembered) {
-    if (clean.includes(secret)) clean = clean.replaceAll(secret, mask)
-    const escaped = JSON.stringify(secret).slice(1, -1)
-    if (escaped !== secret && clean.includes(escaped)) clean = clean.replaceAll(escaped, mask)
-  }
+  written ??= [...own, ...given].flatMap(writings).sort((a, b) => b.length - a.length)
+  for (const secret of written) if (clean.includes(secret)) clean = clean.replaceAll(secret, mask)
   for (const [form, replacement] of forms) clean = clean.replace(form, replacement)
   return clean
 }

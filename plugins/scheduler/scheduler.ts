@@ -201,11 +201,20 @@ export async function createScheduler(options: SchedulerOptions) {
     /** How many jobs wait for which reason; beyond the first of the queue the others wait for their turn (`queue`). */
     waitingByReason(): Map<string, number> {
       const counts = new Map<string, number>()
+      const count = (reason: string, jobs = 1) => counts.set(reason, (counts.get(reason) ?? 0) + jobs)
+      let told = 0
+      for (const { waitingFor } of queue.aside()) {
+        told++
+        count(waitingFor.size > 0 ? 'dependencies' : 'backoff')
+      }
       let asked = 0
       for (const entry of explain.order()) {
-        const reason = asked++ < reasonsAsked ? (explain.why(entry)?.reason ?? 'starting') : 'queue'
-        counts.set(reason, (counts.get(reason) ?? 0) + 1)
+        if (queue.isAside(entry) || asked === reasonsAsked) break
+        asked++
+        count(explain.why(entry)?.reason ?? 'starting')
       }
+      const others = queue.size - told - asked
+      if (others > 0) count('queue', others)
       return counts
     },
 

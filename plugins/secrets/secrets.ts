@@ -5,7 +5,7 @@ import { auditRecord, system, type Requester } from '../../src/audit.ts'
 import { systemClock, type Clock } from '../../src/contracts/clock.ts'
 import type { Storage } from '../../src/contracts/storage.ts'
 import { RoostError } from '../../src/errors.ts'
-import { rememberSecret } from '../../src/redact.ts'
+import { rememberGiven } from '../../src/redact.ts'
 import { secretNamePattern } from '../../src/schemas/job.ts'
 import { openKeyFile, readKeyFile } from './key-file.ts'
 import { seal, unseal } from './seal.ts'
@@ -156,7 +156,7 @@ export function createSecrets(options: SecretsOptions): Secrets {
           missing.add(name)
           continue
         }
-        rememberSecret(value)
+        rememberGiven(value)
         found.push([variable, value])
       }
       return missing.size > 0 ? { missing: [...missing] } : { env: Object.fromEntries(found) }

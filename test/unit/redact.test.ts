@@ -1,0 +1,61 @@
+import t from 'tap'
+import fc from 'fast-check'
+import { redact, rememberGiven, rememberPassword, rememberSecret } from '../../src/redact.ts'
+
+await t.test('what looks like a secret is taken out, whoever sent it', async (t) => {
+  const cases: [text: string, clean: string][] = [
+    ['authorization: Bearer abc.def-123', 'authorization: Bearer [redacted]'],
+    ['"authorization":"Basic eHg6eHg="', '"authorization":"Basic [redacted]"'],
+    ['roost.stream.v1, roost.bearer.cm9vc3Q', 'roost.stream.v1, roost.bearer.[redacted]'],
+    ['token roost_AbCdEf0123456789-_xyzAbCd.', 'token [redacted].'],
+    ['eyJhbGciOiJFZERTQSJ9.eyJpc3MiOiJ4In0.c2ln is no good', '[redacted] is no good'],
+    ['postgres://roost:p@ss@db/x'.replace('p@ss', 'pass'), 'postgres://roost:[redacted]@db/x'],
+    ['GET /v1/jobs?token=abc&limit=3', 'GET /v1/jobs?token=[redacted]&limit=3'],
+    ['GET /?a=1&access_token=abc', 'GET /?a=1&access_token=[redacted]']
+  ]
+  for (const [text, clean] of cases) t.equal(redact(text), clean)
+})
+
+await t.test('ordinary lines stay as they are', async (t) => {
+  for (const text of [
+    '{"level":"info","requestId":"a712a9cee1b8-1","path":"/v1/jobs","status":200,"message":"request"}',
+    'at Object.serve (file:///opt/roost/src/service.ts:10:3)',
+    'http://127.0.0.1:7070/docs',
+    'the bearer of the token'.replace('bearer of', 'owner of'),
+    'roost_queue_depth 3'
+  ])
+    t.equal(redact(text), text)
+})
+
+await t.test('what this process knows is taken out wherever it stands, also as JSON writes it', async () => {
+  const secret = fc.string({ minLength: 8, maxLength: 40 }).filter((text) => !'[redacted]'.includes(text))
+  fc.assert(
+    fc.property(secret, fc.string(), fc.string(), (value, before, after) => {
+      rememberSecret(value)
+      const line = JSON.stringify({ message: before + value + after })
+      const written = JSON.stringify(value).slice(1, -1)
+      return !redact(line).includes(written) && !redact(before + value + after).includes(value)
+    }),
+    { numRuns: 200 }
+  )
+})
+
+await t.test('of a URL it is the password, as it is written and as it is meant', async (t) => {
+  rememberPassword('postgres://roost:kanarie%2Furl%20pass@db.example/roost')
+  t.equal(redact('denied for kanarie/url pass'), 'denied for [redacted]')
+  t.equal(redact('denied for kanarie%2Furl%20pass'), 'denied for [redacted]')
+  for (const odd of ['', 'nothing', 'postgres://roost@db/x', 'postgres://roost:%ff%zz-odd@db/x'])
+    t.doesNotThrow(() => rememberPassword(odd))
+})
+
+await t.test(
+  'of what jobs were given the oldest of a thousand makes room; what is the service’s own stays',
+  async (t) => {
+    rememberSecret('kanarie-of-the-service')
+    rememberGiven('kanarie-the-oldest')
+    for (let i = 0; i < 1_000; i++) rememberGiven(`kanarie-number-${i}`)
+    t.equal(redact('kanarie-of-the-service'), '[redacted]')
+    t.equal(redact('kanarie-the-oldest'), 'kanarie-the-oldest')
+    t.equal(redact('kanarie-number-999'), '[redacted]', 'one that another begins with goes as a whole')
+  }
+)
