@@ -394,6 +394,59 @@ await t.test('what one attempt may print is bounded by policy too', async (t) =>
   t.equal([...fake.running.values()][0]?.logCapBytes, 2048)
 })
 
+await t.test(
+  'an explanation has every check, stores nothing, and is of other tenants for an admin alone',
+  async (t) => {
+    const { app, tokenOf, submit, post } = await openPolicyApp(
+      t,
+      `policies:
+  - name: lab
+    tenants: [a]
+    quota: {running: 1, queued: 1, cpu: 2}
+    allow: {taskTypes: ["test/*"], nodes: {pool: [lab]}}
+    job: {timeoutSeconds: 60}
+`,
+      { config: { node: { name: 'here', labels: { pool: 'lab' } } } }
+    )
+    const [a, b] = [await tokenOf('a'), await tokenOf('b')]
+    jobOf(await submit(a.headers))
+    await running(app, 1)
+    jobOf(await submit(a.headers))
+    const url = '/v1/policies/explain'
+    const spec = { task: { type: 'test/fake' } }
+    const explained = await post(url, spec, a.headers)
+    t.equal(explained.statusCode, 200)
+    t.match(explained.json(), {
+      tenant: 'a',
+      token: a.id,
+      allowed: false,
+      policies: ['lab'],
+      spec: { timeoutSeconds: 60 },
+      checks: [
+        { rule: 'allow.taskTypes', verdict: 'allowed', value: 'test/fake', limit: ['test/*'] },
+        { rule: 'job.timeoutSeconds', verdict: 'allowed', value: 60, limit: 60 },
+        { rule: 'quota.queued', verdict: 'refused', value: 1, limit: 1 },
+        { rule: 'quota.running', verdict: 'waits', value: 1, limit: 1 },
+        { rule: 'quota.cpu', verdict: 'allowed', value: 0.1, limit: 2 },
+        { rule: 'allow.nodes.pool', verdict: 'allowed', value: 'lab', limit: ['lab'] }
+      ]
+    })
+    t.match((await post(url, spec, b.headers)).json(), {
+      tenant: 'b',
+      allowed: true,
+      policies: [],
+      checks: []
+    })
+    t.match(problemOf(await post(`${url}?tenant=a`, spec, b.headers)), { status: 403, code: 'forbidden' })
+    t.match((await post(`${url}?tenant=a`, spec)).json(), { tenant: 'a', policies: ['lab'] })
+    t.match(problemOf(await post(url, { ...spec, constraints: [{ key: 'x', operator: 'In' }] }, b.headers)), {
+      status: 422
+    })
+    const { running: runs, queued } = await app.storage.jobs.countByState()
+    t.same([runs, queued], [1, 1])
+  }
+)
+
 /** Resolves when so many attempts run. */
 async function running(app: Awaited<ReturnType<typeof openPolicyApp>>['app'], count: number): Promise<void> {
   const isReached = async () => (await app.storage.jobs.countByState()).running === count
