@@ -48,7 +48,17 @@ const waitHeader = {
 }
 const headers: Partial<Record<number, object>> = {
   401: { 'WWW-Authenticate': { description: 'How to show a token.', schema: { type: 'string' } } },
-  429: waitHeader,
+  429: {
+    ...waitHeader,
+    'RateLimit-Policy': {
+      description: 'Of `rate-limited`: how many (q) in how many seconds (w).',
+      schema: { type: 'string' }
+    },
+    RateLimit: {
+      description: 'Of `rate-limited`: how many are left (r) for how many seconds (t).',
+      schema: { type: 'string' }
+    }
+  },
   503: waitHeader
 }
 

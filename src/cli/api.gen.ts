@@ -1480,6 +1480,10 @@ export interface components {
             headers: {
                 /** @description Seconds to wait. */
                 "Retry-After"?: number;
+                /** @description Of `rate-limited`: how many (q) in how many seconds (w). */
+                "RateLimit-Policy"?: string;
+                /** @description Of `rate-limited`: how many are left (r) for how many seconds (t). */
+                RateLimit?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -1582,6 +1586,10 @@ export interface components {
             headers: {
                 /** @description Seconds to wait. */
                 "Retry-After"?: number;
+                /** @description Of `rate-limited`: how many (q) in how many seconds (w). */
+                "RateLimit-Policy"?: string;
+                /** @description Of `rate-limited`: how many are left (r) for how many seconds (t). */
+                RateLimit?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -1654,6 +1662,10 @@ export interface components {
             headers: {
                 /** @description Seconds to wait. */
                 "Retry-After"?: number;
+                /** @description Of `rate-limited`: how many (q) in how many seconds (w). */
+                "RateLimit-Policy"?: string;
+                /** @description Of `rate-limited`: how many are left (r) for how many seconds (t). */
+                RateLimit?: string;
                 [name: string]: unknown;
             };
             content: {
@@ -1698,6 +1710,10 @@ export interface components {
             headers: {
                 /** @description Seconds to wait. */
                 "Retry-After"?: number;
+                /** @description Of `rate-limited`: how many (q) in how many seconds (w). */
+                "RateLimit-Policy"?: string;
+                /** @description Of `rate-limited`: how many are left (r) for how many seconds (t). */
+                RateLimit?: string;
                 [name: string]: unknown;
             };
             content: {
