@@ -126,7 +126,8 @@ function place(job: JobRecord, input: Extract<JobInput, { type: 'place' }>, now:
     finishedAt: null,
     cursor: null,
     gpus: input.gpus,
-    deadlineAt: now + timeoutSeconds(job.spec) * 1000,
+    // Whole milliseconds: the storage takes nothing else, and the job would never start.
+    deadlineAt: now + Math.ceil(timeoutSeconds(job.spec) * 1000),
     preemptedBy: null
   }
   return {

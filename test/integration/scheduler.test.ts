@@ -86,6 +86,12 @@ await t.test('a job is accepted, placed, started and finished, with a frame for 
   t.equal(fake.started.length, 1)
 })
 
+await t.test('a time-out of a fraction of a millisecond keeps no job from its start', async (t) => {
+  const { app } = await open(t)
+  const { id } = await submit(app, { timeoutSeconds: 1_000.000_123_4 })
+  t.equal((await until(app, id, 'succeeded', 'failed')).state, 'succeeded')
+})
+
 await t.test('retries up to maxAttempts, then fails with the last exit code', async (t) => {
   const { app, fake } = await open(t, { exitCode: 7 })
   const job = await until(app, (await submit(app, { retry: quick })).id, 'failed')
