@@ -40,7 +40,9 @@ export function createFakeRuntime({
       : never
     : never
 
-  /** Says it again until it is stored, as every runtime must. */
+  let isClosed = false
+
+  /** Says it again until it is stored or the service stops, as every runtime must. */
   const say = async (order: AttemptOrder, word: Word): Promise<void> => {
     for (;;) {
       try {
@@ -53,6 +55,7 @@ export function createFakeRuntime({
         })
         return
       } catch (error) {
+        if (isClosed) return
         if (!(error instanceof RoostError) || error.code !== 'storage-unavailable') throw error
         await new Promise((resolve) => setTimeout(resolve, againMs))
       }
@@ -121,7 +124,9 @@ export function createFakeRuntime({
         resources: { cpu: order.resources.cpu, memory: order.resources.memoryBytes, gpu: order.resources.gpu }
       }))
     },
-    async close() {}
+    async close() {
+      isClosed = true
+    }
   }
   return { runtime, started, adopted, stopped, running, finish, say }
 }
