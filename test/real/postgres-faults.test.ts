@@ -91,8 +91,12 @@ for (const [script, seconds] of [
       await load.more(200)
       const over = fault(script, seconds)
       if (script === 'pause') {
-        // Nobody is left hanging: both are answered while the server stands still.
-        await t.rejects(insert(storage, jobOf()), { code: 'storage-unavailable' })
+        // It stands still once the storage says so; nobody is left hanging then.
+        while ((await storage.status()).writable);
+        await t.rejects(
+          storage.write((tx) => tx.settings.set('a', '1')),
+          { code: 'storage-unavailable' }
+        )
         await t.rejects(storage.settings.get('a'), { code: 'storage-unavailable' })
         t.match(await storage.status(), { writable: false })
       }
