@@ -15,7 +15,8 @@ let written: readonly string[] | null = null
 
 /** What is a secret by its form, whoever sent it: tokens, JWTs, the password of a URL, secrets in a query string. */
 const forms: readonly [form: RegExp, replacement: string][] = [
-  [/\b(bearer|basic)(\s+)[^\s"'\\,]+/gi, `$1$2${mask}`],
+  // A word is no credential: those have a digit, a capital or padding, and some length.
+  [/\b([Bb]earer|BEARER|[Bb]asic|BASIC)(\s+)(?=[^\s"'\\,]{0,512}[\dA-Z=])[^\s"'\\,]{8,}/g, `$1$2${mask}`],
   [/\broost\.bearer\.[\w-]+/g, `roost.bearer.${mask}`],
   [/\broost_[\w-]{20,}/g, mask],
   [/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g, mask],

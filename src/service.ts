@@ -53,6 +53,8 @@ async function openTracing(config: Config): Promise<Tracing | null> {
 
 /** Fastify logs the address in a line of its own; ours says it, for whoever reads it. */
 async function listenQuietly(app: FastifyInstance, config: Config): Promise<void> {
+  // What the concerns have to say of their start is heard.
+  await app.ready()
   app.log.level = 'error'
   await app.listen({ host: config.host, port: config.port })
   app.log.level = config.logLevel

@@ -25,10 +25,13 @@ function matcherOf(patterns: readonly string[], options: picomatch.PicomatchOpti
   return new RegExp(`^(?!$)(?:${sources.join('|')})`, 's')
 }
 
+/** A slash of a name is a character like others: else `*` would not match a name with the part `..`. */
+const withoutSlashes = (text: string): string => text.replaceAll('/', '\u0001')
+
 /** Names, in which `*` stands for any characters. */
 export function nameList(patterns: readonly string[]): AllowList {
-  const expression = matcherOf(patterns, names)
-  return { patterns, matches: (name) => expression.test(name) }
+  const expression = matcherOf(patterns.map(withoutSlashes), names)
+  return { patterns, matches: (name) => expression.test(withoutSlashes(name)) }
 }
 
 /** Images: `*` ends at a slash, `**` does not. The name passes as it was written or in its full form. */

@@ -39,6 +39,10 @@ await t.test('a stop leaves jobs running, and the next start follows them to the
     state: 'running',
     attempts: [{ number: 1, state: 'running' }]
   })
+  t.ok(
+    service.lines.some((line) => line.includes('took up the jobs of the last run')),
+    'the start says so in its log'
+  )
   await writeFile(go, '')
   const logs = await fetch(`${service.url}/v1/jobs/${id}/logs?follow=true`, {
     headers: { authorization: `Bearer ${service.token}` }

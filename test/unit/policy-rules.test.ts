@@ -37,7 +37,17 @@ await t.test('a policy applies to tenants and tokens by globs', async (t) => {
 
 await t.test('names are compared as a whole, whatever they hold', async (t) => {
   const list = nameList(['tier=*', 'A_?', 'x{1,2}', 'a.b'])
-  for (const name of ['tier=prod', 'tier=a/b', 'tier=a\nb', 'tier=', 'A_B', 'x1', 'a.b'])
+  for (const name of [
+    'tier=prod',
+    'tier=a/b',
+    'tier=a/../b',
+    'tier=..',
+    'tier=a\nb',
+    'tier=',
+    'A_B',
+    'x1',
+    'a.b'
+  ])
     t.ok(list.matches(name), name)
   for (const name of ['tier', 'xtier=a', 'A_', 'A_BC', 'x3', 'aXb', 'a.b\n', ''])
     t.notOk(list.matches(name), name)
