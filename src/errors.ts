@@ -22,6 +22,7 @@ export const catalogue = {
   timeout: [408, 'The request took too long to arrive'],
   'already-finished': [409, 'The job has finished'],
   'not-finished': [409, 'The job has not finished'],
+  'not-running': [409, 'No attempt of the job is under way'],
   'name-in-use': [409, 'An unfinished job has that name'],
   'idempotency-in-flight': [409, 'A request with this Idempotency-Key is still at work'],
   'too-large': [413, 'The body is too large'],

@@ -54,6 +54,15 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
       throw new RoostError('already-finished', `Job ${job.id} has ended: ${job.state}`)
   }
 
+  /** What waits has nothing to end, and stands in the queue already. */
+  function requireAttempt(job: JobRecord): void {
+    if (currentAttempt(job) === null)
+      throw new RoostError(
+        'not-running',
+        `Job ${job.id} is ${job.state} and waits already; to end it, cancel it, or evict it with requeue false`
+      )
+  }
+
   /** What policies protect stays, whoever asks. Throws `policy-denied`. */
   function requireEvictable(job: JobRecord, { startedAt }: AttemptRecord): void {
     const ranSeconds = startedAt === null ? 0 : Math.max(0, (context.clock.now() - startedAt) / 1000)
@@ -102,7 +111,11 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
       context.logUsage.forget()
     },
 
-    /** Ends the attempt of a job and, unless told otherwise, puts the job back into the queue. */
+    /**
+     * Ends the attempt of a job and, unless told otherwise, puts the job back into the queue. One that only waits is
+     * cancelled where it is not to be put back. Throws `job-not-found`, `pod-not-found`, `already-finished`, `not-running`,
+     * `policy-denied`.
+     */
     async evict(
       asked: EvictRequest,
       request: Requester
@@ -126,14 +139,20 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
           throw new RoostError('pod-not-found', `No workload is named ${asked.pod}`)
         throw new RoostError('already-finished', `Attempt ${named[2]} of job ${id} has ended`)
       }
+      const requeue = asked.requeue ?? true
+      if (requeue) requireAttempt(job)
       if (attempt !== null) requireEvictable(job, attempt)
       const changed = await context.change(
         id,
-        { type: 'evict', reason, requeue: asked.requeue ?? true, graceSeconds },
+        { type: 'evict', reason, requeue, graceSeconds },
         (before, after) => context.audit(request, 'job.evict', id, { reason, ...stateChange(before, after) })
       )
       if (changed === null) throw new RoostError('job-not-found', `No job has the id ${id}`)
-      if (!changed.outcome.ok && changed.outcome.why === 'stale') requireUnfinished(changed.job)
+      if (!changed.outcome.ok) {
+        // It may have ended, or gone back into the queue, while we asked.
+        if (changed.outcome.why === 'stale') requireUnfinished(changed.job)
+        else if (requeue) requireAttempt(changed.job)
+      }
       void endAttempt(id)
       return { jobId: id, pod: attempt?.pod ?? null }
     },

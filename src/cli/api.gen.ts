@@ -1691,8 +1691,8 @@ export interface components {
                 };
             };
         };
-        /** @description `already-finished`: The job has finished. */
-        "already-finished": {
+        /** @description `already-finished`: The job has finished. `not-running`: No attempt of the job is under way. */
+        "already-finished.not-running": {
             headers: {
                 [name: string]: unknown;
             };
@@ -1701,7 +1701,7 @@ export interface components {
                     /** @constant */
                     status?: 409;
                     /** @enum {string} */
-                    code?: "already-finished";
+                    code?: "already-finished" | "not-running";
                 };
             };
         };
@@ -2299,7 +2299,7 @@ export interface operations {
             403: components["responses"]["forbidden.policy-denied"];
             404: components["responses"]["job-not-found.pod-not-found"];
             408: components["responses"]["timeout"];
-            409: components["responses"]["already-finished"];
+            409: components["responses"]["already-finished.not-running"];
             413: components["responses"]["too-large"];
             415: components["responses"]["unsupported-media-type"];
             417: components["responses"]["expectation-failed"];

@@ -88,6 +88,7 @@ export const podRoutes: FastifyPluginAsyncTypebox = async (app) => {
             'job-not-found',
             'pod-not-found',
             'already-finished',
+            'not-running',
             'disruption-budget'
           )
         }

@@ -42,7 +42,8 @@ function createCalls(
       call: async () => ({
         method: 'POST',
         url: '/evict',
-        body: { jobId: (await make('/schedule', { task })).id }
+        // Whether it has started yet or not.
+        body: { jobId: (await make('/schedule', { task })).id, requeue: false }
       })
     },
     drainNode: { action: 'node.drain', call: async () => ({ method: 'POST', url: '/v1/nodes/local/drain' }) },

@@ -194,6 +194,20 @@ await t.test('evict puts the job back into the queue and does not count', async 
   }
 })
 
+await t.test('a job that only waits is not evicted, but ended where it is not to be put back', async (t) => {
+  const { app, fake } = await open(t, { exitCode: null })
+  const first = await submit(app)
+  await until(app, first.id, 'running')
+  const { id } = await submit(app, { dependsOn: [first.id] })
+  const refused = await post(app, '/evict', { jobId: id })
+  t.equal(refused.statusCode, 409)
+  t.match(refused.json(), { code: 'not-running', detail: /is queued and waits already/ })
+  t.equal((await find(app, id)).state, 'queued')
+  t.equal((await post(app, '/evict', { jobId: id, requeue: false })).statusCode, 202)
+  t.match(await find(app, id), { state: 'cancelled', reason: 'evicted' })
+  await fake.finish(`roost-${first.id}-1`, 0)
+})
+
 await t.test('late words of an older attempt change nothing', async (t) => {
   const { app, fake } = await open(t, { exitCode: null })
   const { id } = await submit(app)
