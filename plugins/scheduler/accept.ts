@@ -84,21 +84,36 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
     return explain(job, [localNode(context)], { seed: 0 })
   }
 
-  /** Refuses what waiting could never make possible. */
-  function requirePlaceable(job: PlacementJob): void {
+  /** What waiting could never make possible. */
+  function unplaceable(job: PlacementJob): RoostError | null {
     const empty = localNode(context)
     empty.free = empty.allocatable
-    if (choose(job, [empty], { seed: 0 }) !== null) return
+    if (choose(job, [empty], { seed: 0 }) !== null) return null
     const placement = explainNow(job)
-    if (placement.choice !== null || !isUnplaceable(placement)) return
+    if (placement.choice !== null || !isUnplaceable(placement)) return null
     const reasons = placement.filtered.flatMap((filtered) =>
       filtered.reasons
         .filter((reason) => reason.permanent)
         .map((reason) => `${filtered.name}: ${reason.message}`)
     )
-    throw new RoostError('unplaceable', `No node in sight could ever run this job (${reasons.join('; ')})`, {
+    return new RoostError('unplaceable', `No node in sight could ever run this job (${reasons.join('; ')})`, {
       extra: { placement }
     })
+  }
+
+  function drained(): RoostError | null {
+    return context.draining
+      ? new RoostError(
+          'draining',
+          `Node ${node.name} is draining and takes no jobs; undrain it with: roost undrain`,
+          { headers: { 'retry-after': '30' } }
+        )
+      : null
+  }
+
+  async function loadLogUsage({ tenant, token }: Submitter): Promise<void> {
+    const { logUsage, policies } = context
+    if (logUsage.isBounded(policies.rulesFor(tenant, token))) await logUsage.load(tenant)
   }
 
   /** What the job waits for. Throws `invalid` where it names a job that this tenant does not have. */
@@ -199,17 +214,10 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
     const submitter = submitterOf(options.principal)
     const spec = admission.prepare(asked, submitter)
     admission.requireAllowed(spec, submitter)
-    if (context.draining)
-      throw new RoostError(
-        'draining',
-        `Node ${node.name} is draining and takes no jobs; undrain it with: roost undrain`,
-        { headers: { 'retry-after': '30' } }
-      )
-    requirePlaceable(asPlacementJob(spec, submitter))
+    const refusal = drained() ?? unplaceable(asPlacementJob(spec, submitter))
+    if (refusal !== null) throw refusal
     if (spec.webhook !== undefined) await context.webhooks.require(spec.webhook, options.principal)
-    const { logUsage } = context
-    if (logUsage.isBounded(context.policies.rulesFor(submitter.tenant, submitter.token)))
-      await logUsage.load(submitter.tenant)
+    await loadLogUsage(submitter)
     const place = admission.takePlace(submitter)
     let accepted: Awaited<ReturnType<typeof store>> | null = null
     try {
@@ -247,7 +255,7 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       )
     },
 
-    /** Where the job would go now and why; stores nothing. Throws `invalid`, `policy-denied`. */
+    /** Where the job would go now and why, and what refuses it; stores nothing. Throws `invalid`, `policy-denied`. */
     async plan(spec: JobSpec, principal: Principal): Promise<Placement> {
       check(spec)
       const submitter = submitterOf(principal)
@@ -255,7 +263,13 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       admission.requireAllowed(prepared, submitter)
       if (spec.webhook !== undefined) await context.webhooks.require(spec.webhook, principal)
       await requireDependencies(storage.jobs, principal.tenant, spec)
-      return explainNow(asPlacementJob(prepared, submitter))
+      await loadLogUsage(submitter)
+      const job = asPlacementJob(prepared, submitter)
+      const refusal = drained() ?? unplaceable(job) ?? admission.quotaRefusal(submitter)
+      return {
+        ...explainNow(job),
+        refusal: refusal === null ? null : { code: refusal.code, message: refusal.message }
+      }
     },
 
     /**

@@ -127,13 +127,22 @@ export function createAdmission(context: SchedulerContext) {
     })
   }
 
+  /** Why one job more would be refused now; null where it would not. */
+  function quotaRefusal(submitter: Submitter): RoostError | null {
+    const rules = policies.rulesFor(submitter.tenant, submitter.token)
+    if (rules.quotas.length === 0) return null
+    const now = clock.now()
+    const refused = checkQuotas(rules, usageOf(submitter, now), false)
+    return refused.length > 0 ? exceeded(refused, rules, submitter, now) : null
+  }
+
   /** Takes a place for one job more. Throws `quota-exceeded`. */
   function takePlace(submitter: Submitter): Place {
     const rules = policies.rulesFor(submitter.tenant, submitter.token)
     if (rules.quotas.length === 0) return freePlace
+    const refusal = quotaRefusal(submitter)
+    if (refusal !== null) throw refusal
     const now = clock.now()
-    const refused = checkQuotas(rules, usageOf(submitter, now), false)
-    if (refused.length > 0) throw exceeded(refused, rules, submitter, now)
     const keys = [keyOf('tenant', submitter), keyOf('token', submitter)]
     for (const key of keys) {
       arriving.set(key, (arriving.get(key) ?? 0) + 1)
@@ -203,6 +212,7 @@ export function createAdmission(context: SchedulerContext) {
 
   return {
     requireAllowed,
+    quotaRefusal,
     takePlace,
     /** The job with what the policies give it. */
     prepare: (spec: JobSpec, { tenant, token }: Submitter): JobSpec =>

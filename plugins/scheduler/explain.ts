@@ -3,6 +3,8 @@ import { toAmounts, type AmountName, type Amounts } from '../../src/domain/queue
 import { dominantShare } from '../../src/domain/queue/fair-share.ts'
 import { effectivePriority } from '../../src/domain/queue/order.ts'
 import { describeOverQuota, overQuota } from '../../src/domain/queue/quota.ts'
+import { victimsFor } from '../../src/domain/queue/pass.ts'
+import type { RunningJob } from '../../src/domain/queue/running.ts'
 import { turns } from '../../src/domain/queue/turns.ts'
 import type { WaitingJob } from '../../src/domain/queue/waiting.ts'
 import { explain } from '../../src/domain/placement/index.ts'
@@ -168,6 +170,20 @@ export function createExplain(context: SchedulerContext) {
         ])
   }
 
+  /** The attempts that would be ended at once for a job that lacks room; none where others have their turn before it. */
+  function wouldEnd(entry: WaitingJob): readonly RunningJob[] {
+    if (!queue.isFirstOfTenant(entry) || queue.pinned().size > 0) return []
+    const input = {
+      waiting: queue,
+      running,
+      rulesFor: policies.rulesFor,
+      total: total(),
+      free: toAmounts(capacity.free()),
+      now: clock.now()
+    }
+    return victimsFor(input, entry, context.reservation) ?? []
+  }
+
   return {
     order,
     why,
@@ -176,8 +192,17 @@ export function createExplain(context: SchedulerContext) {
     whyIfAdded(entry: WaitingJob): Wait | null {
       queue.add(entry)
       const found = why(entry)
+      const ended = found !== null && found.reason in lacking ? wouldEnd(entry) : []
       queue.remove(entry.id)
-      return found
+      if (ended.length === 0) return found
+      const jobs = ended.length === 1 ? `job ${ended[0]!.id}` : `${ended.length} jobs`
+      const message = `${jobs} would be preempted for it, and end first`
+      return {
+        ...found!,
+        reason: 'preempting',
+        message,
+        needs: [{ what: 'jobs', needed: ended.length, available: 0, message }]
+      }
     },
 
     /** The tenant's part of the node over its weight, as it decides between tenants. */

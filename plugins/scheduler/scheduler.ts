@@ -133,7 +133,7 @@ export async function createScheduler(options: SchedulerOptions) {
 
   return {
     ...accept,
-    /** Where the job would go now and why, and why it would wait; stores nothing. Throws `invalid`, `policy-denied`. */
+    /** Where the job would go now and why, and why it would wait or be refused; stores nothing. Throws `invalid`, `policy-denied`. */
     async plan(spec: JobSpec, principal: Principal): Promise<Placement> {
       const placement = await accept.plan(spec, principal)
       const { tenant, tokenId: submittedBy } = principal
@@ -141,7 +141,11 @@ export async function createScheduler(options: SchedulerOptions) {
       const unfinished = [...states.keys()].filter((id) => states.get(id) !== 'succeeded')
       const now = clock.now()
       const job = { id: newId(now), tenant, submittedBy, spec, createdAt: now, notBefore: null, attempts: [] }
-      return { ...placement, queue: explain.whyIfAdded(toQueueEntry(context, job, unfinished)) }
+      const isRefused = placement.refusal != null
+      return {
+        ...placement,
+        queue: isRefused ? null : explain.whyIfAdded(toQueueEntry(context, job, unfinished))
+      }
     },
 
     cancel: control.cancel,

@@ -859,8 +859,14 @@ export interface components {
                     permanent: boolean;
                 }[];
             }[];
-            /** @description Of a dry run: why the job would wait; null where it would start at once. */
+            /** @description Of a dry run: why the job would wait, with the reason `preempting` where others would be ended for it now; null where it would start at once, or be refused. */
             queue?: components["schemas"]["Wait"] | null;
+            /** @description Of a dry run: why the job would not be accepted now; null where it would be. */
+            refusal?: {
+                /** @description unplaceable, quota-exceeded or draining. */
+                code: string;
+                message: string;
+            } | null;
         };
         StatusFrame: {
             /** @enum {string} */

@@ -47,8 +47,21 @@ export const Placement = Type.Object(
     ),
     queue: Type.Optional(
       nullable(ref(Wait), {
-        description: 'Of a dry run: why the job would wait; null where it would start at once.'
+        description:
+          'Of a dry run: why the job would wait, with the reason `preempting` where others would be ended for it now; null where it would start at once, or be refused.'
       })
+    ),
+    refusal: Type.Optional(
+      nullable(
+        Type.Object(
+          {
+            code: Type.String({ description: 'unplaceable, quota-exceeded or draining.' }),
+            message: Type.String()
+          },
+          { additionalProperties: false }
+        ),
+        { description: 'Of a dry run: why the job would not be accepted now; null where it would be.' }
+      )
     )
   },
   { $id: 'Placement', additionalProperties: false }

@@ -48,7 +48,7 @@ await t.test('a plan is drawn, and stores nothing', async (t) => {
   t.match(await roost('plan', '--', 'true'), { code: 0, stdout: /NODE +RUNTIME +SCORE[^]*→ \S+ +process/ })
   t.match(await roost('plan', '--gpu', '9', '--', 'true'), {
     code: 1,
-    stdout: /LEFT OUT[^]*insufficient-gpu +never/
+    stdout: /LEFT OUT[^]*insufficient-gpu +never[^]*would be refused \(unplaceable\): No node in sight/
   })
   t.match(await json('plan', '--', 'true'), { choice: String, candidates: [{ runtime: 'process' }] })
   t.equal((await roost('ps', '-aq')).stdout, before)

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import type { Placement } from '../../src/schemas/placement.ts'
 import { asAdmin } from '../build.ts'
 import { createFakeClock } from '../fake-clock.ts'
 import { jobOf, openPolicyApp, problemOf, type Answer } from '../fixtures/policy-app.ts'
@@ -283,6 +284,33 @@ await t.test('jobs go only to nodes with the labels that the policy names', asyn
   mkdirSync(dataDir)
   const right = await openPolicyApp(t, policies, { ...labels('shared'), dataDir })
   t.equal((await right.submit((await right.tokenOf('a')).headers)).statusCode, 202)
+})
+
+await t.test('a dry run says what would be refused, as a submission does', async (t) => {
+  const { post, submit, tokenOf } = await openPolicyApp(
+    t,
+    `
+policies:
+  - {name: few, tenants: [a], quota: {queued: 1}}
+  - {name: fast, tenants: [b], allow: {nodes: {disk: [nvme]}}}
+`
+  )
+  const [a, b] = [await tokenOf('a'), await tokenOf('b')]
+  const dryRun = async (headers: Record<string, string>, spec: object = {}) =>
+    (await post('/schedule?dryRun=true', { task: { type: 'test/fake' }, ...spec }, headers)).json<Placement>()
+  t.match(await dryRun(a.headers), { refusal: null, queue: null })
+  const first = jobOf(await submit(a.headers))
+  t.equal((await submit(a.headers, { dependsOn: [first.id] })).statusCode, 202)
+  const refused = problemOf(await submit(a.headers))
+  t.match(await dryRun(a.headers), {
+    refusal: { code: 'quota-exceeded', message: refused.detail },
+    queue: null
+  })
+  t.match(await dryRun(b.headers), {
+    refusal: { code: 'unplaceable', message: /policy "fast"/ },
+    queue: null
+  })
+  t.match(await dryRun(asAdmin, { resources: { memory: '900Ti' } }), { refusal: { code: 'unplaceable' } })
 })
 
 await t.test('an attempt is not evicted before its time, nor ever with a protected label', async (t) => {

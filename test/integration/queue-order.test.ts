@@ -185,9 +185,18 @@ await t.test(
 
 await t.test('preemption', async (t) => {
   await t.test('a more important job ends one that may be, which goes back and says for whom', async (t) => {
-    const { app, fake, submit, run, until, find, finish } = await open(t, 2)
+    const { app, fake, post, submit, run, until, find, finish } = await open(t, 2)
     const kept = await run({ priority: 10 })
     const victim = await run({ priority: 20, preemptible: true })
+    const dryRun = async (spec: object) =>
+      (
+        await post('/schedule?dryRun=true', { task: { type: 'test/fake' }, ...oneCore, ...spec })
+      ).json<Placement>()
+    t.match(await dryRun({ priority: 90 }), {
+      refusal: null,
+      queue: { reason: 'preempting', message: `job ${victim.id} would be preempted for it, and end first` }
+    })
+    t.match(await dryRun({ priority: 20 }), { queue: { reason: 'insufficient-cpu' } }, 'no more important')
     const important = await submit({ priority: 90 })
     await until(important.id, 'running')
     t.same(fake.stopped, [`roost-${victim.id}-1`])

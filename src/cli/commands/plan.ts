@@ -12,7 +12,9 @@ export const plan = defineCommand({
   positionals: [0, Infinity],
   endsAtPositional: true,
   completes: 'files',
-  notes: ['Nothing is stored. The exit code is 0 where the job would start now, else 1.'],
+  notes: [
+    'Nothing is stored. The exit code is 0 where the job would start now, if need be by preempting others; else 1.'
+  ],
   examples: ['roost plan --gpu 1 --memory 8Gi -- python train.py'],
   async run(context, values, command) {
     const session = await context.session()
@@ -25,14 +27,17 @@ export const plan = defineCommand({
     const placement = await explain(session, spec)
     if (context.json) await context.printJson(placement)
     else await printPlacement(context, placement)
-    return placement.choice === null || placement.queue != null ? exits.failed : exits.ok
+    const { choice, queue, refusal } = placement
+    if (refusal != null) return exits.failed
+    if (queue != null) return queue.reason === 'preempting' ? exits.ok : exits.failed
+    return choice === null ? exits.failed : exits.ok
   }
 })
 
 /** The candidates with the parts of their scores, best first, then the nodes left out with every reason. */
 export async function printPlacement(
   context: Context,
-  { choice, candidates, filtered, queue }: Schemas['Placement']
+  { choice, candidates, filtered, queue, refusal }: Schemas['Placement']
 ): Promise<void> {
   const { paint } = context
   if (candidates.length > 0) {
@@ -59,6 +64,10 @@ export async function printPlacement(
     if (candidates.length > 0) await context.print('\n')
     await context.printTable(['  LEFT OUT', 'REASON', 'WHEN', 'WHY'], rows)
   }
+  if (refusal != null)
+    return await context.print(`\nIt would be refused (${refusal.code}): ${plain(refusal.message)}\n`)
   if (queue == null) return
+  if (queue.reason === 'preempting')
+    return await context.print(`\nIt would start by preempting: ${plain(queue.message)}\n`)
   await context.print(`\nIt would wait (${queue.reason}): ${plain(queue.message)}\n`)
 }

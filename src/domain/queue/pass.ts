@@ -260,9 +260,19 @@ function createQuotaTurns(input: PassInput) {
   }
 }
 
+/** What a pass would end now for this job, were it the only one that lacks room besides the reserved one. */
+export function victimsFor(
+  input: Omit<PassInput, 'suits' | 'start'>,
+  job: WaitingJob,
+  reservation: Reservation | null
+): RunningJob[] | null {
+  const ends = [...input.running.all()].map(({ endsBy, needs }) => ({ at: endsBy, needs }))
+  return findPreemption(input, { free: input.free, ends, reservation, heads: [job] })?.victims ?? null
+}
+
 /** The first of `heads` for which ending others makes room without delaying the reserved job. */
 function findPreemption(
-  input: PassInput,
+  input: Omit<PassInput, 'suits' | 'start'>,
   {
     free,
     ends,
