@@ -82,7 +82,7 @@ export const AuditVerdict = Type.Object(
         type: 'string',
         enum: ['found', 'different', 'missing'],
         description:
-          '`different`: the entry of that number is another one. `missing`: the chain ends before it.'
+          '`different`: the entry of that number is another one. `missing`: the chain ends before it. Null: none was given, or the walk ended at the fault before it.'
       })
     )
   },

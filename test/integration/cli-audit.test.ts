@@ -45,6 +45,10 @@ await t.test(
     const altered = await roost('audit', 'verify')
     t.equal(altered.code, 1)
     t.match(altered.stderr, /Entry \d+ is not what it was when it was written/)
+    t.equal(altered.stdout, '', 'no head that could overwrite a kept one')
+    const expected = await roost('audit', 'verify', '--expect', head)
+    t.match(expected, { code: 1, stdout: '', stderr: /is not what it was/ })
+    t.notMatch(expected.stderr, /cut off/, 'the walk did not come that far')
 
     await service.kill('SIGTERM')
     edit(`delete from audit where seq > 1`)
@@ -52,6 +56,11 @@ await t.test(
     t.match(await roost('audit', 'verify'), { code: 0 }, 'what is left is a chain')
     const cut = await roost('audit', 'verify', '--expect', head, '--json')
     t.equal(cut.code, 1)
+    t.match(
+      await roost('audit', 'verify', '--expect', head),
+      { code: 1, stdout: '' },
+      'nor where it was cut off'
+    )
     t.match(JSON.parse(cut.stdout), { ok: false, fault: null, anchor: /missing|different/ })
     t.match(await roost('audit', 'verify', '--expect', 'x'), { code: 64 })
   }

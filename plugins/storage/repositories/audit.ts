@@ -65,7 +65,8 @@ export function createAuditReader(db: Kysely<Tables>): AuditReader {
         entries: previous.seq,
         head: previous.seq === 0 ? null : previous,
         fault,
-        anchor: found
+        // A walk that stopped at a fault may not have come as far as the anchor.
+        anchor: found === 'missing' && fault !== null ? null : found
       })
       for (;;) {
         const rows = await db

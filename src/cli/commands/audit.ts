@@ -26,7 +26,7 @@ export const audit = defineCommand({
   positionals: [0, 1],
   completes: ['verify'],
   notes: [
-    'Newest first; it needs a token with the scope admin. "verify" walks the whole chain and prints its head: keep that elsewhere, and give it as --expect later, as nothing else tells that the newest entries were cut off. It ends with 1 where an entry was altered, removed, moved or put in, or where the head that was kept is not in the chain.'
+    'Newest first; it needs a token with the scope admin. "verify" walks the whole chain and prints its head where it holds: keep that elsewhere, and give it as --expect later, as nothing else tells that the newest entries were cut off. It ends with 1 where an entry was altered, removed, moved or put in, or where the head that was kept is not in the chain.'
   ],
   examples: [
     'roost audit --since 24h',
@@ -116,11 +116,15 @@ async function verify(context: Context, client: ApiClient, expect: string | unde
     await context.printJson(verdict)
     return code
   }
-  if (verdict.head !== null) await context.print(`${verdict.head}\n`)
+  // A head of what does not hold must not take the place of one that was kept: `> head.txt`.
+  if (verdict.ok && verdict.head !== null) await context.print(`${verdict.head}\n`)
   const { entries, fault, anchor } = verdict
   if (fault !== null)
     context.note(context.paintError('red', `${fault.message}. The ${entries} before it are as they were.`))
-  else context.note(`${entries} entries, each as it was written. Keep the line above elsewhere.`)
+  else
+    context.note(
+      `${entries} ${entries === 1 ? 'entry, as it was' : 'entries, each as it was'} written.${verdict.ok ? ' Keep the line above elsewhere.' : ''}`
+    )
   if (anchor === 'missing')
     context.note(context.paintError('red', 'The chain ends before the head that was kept: it was cut off'))
   if (anchor === 'different')
