@@ -21,6 +21,7 @@ import { systemClock } from '../../src/contracts/clock.ts'
 import type { AttemptOrder } from '../../src/contracts/runtime.ts'
 import { createRecorder, holdOpen, orderOf } from '../contract/runtime.ts'
 import { folderFor, openProcessRuntime } from '../fixtures/process-runtime.ts'
+import { plainNode } from '../plain-node.ts'
 
 holdOpen(t)
 const service = join(import.meta.dirname, '../fixtures/process-service.ts')
@@ -29,7 +30,7 @@ const sh = (script: string, more: Partial<AttemptOrder> = {}) =>
 
 /** A real service process behind `prefix`, ended with the test. */
 function startService(t: Test, prefix: string[], args: string[], stdio: StdioOptions): ChildProcess {
-  const [program = '', ...rest] = [...prefix, process.execPath, service, ...args]
+  const [program = '', ...rest] = [...prefix, plainNode.program, ...plainNode.flags, service, ...args]
   const child = spawn(program, rest, { stdio })
   t.teardown(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
@@ -153,7 +154,8 @@ await t.test('out of descriptors nobody is taken for dead', (t) => {
     try { for (;;) openSync('/dev/null', 'r') } catch {}
     try { isAlive(mark) } catch (error) { process.exit(error.code === 'EMFILE' ? 0 : 2) }
     process.exit(3)`
-  execFileSync('sh', ['-c', 'ulimit -n 60; exec "$@"', 'sh', process.execPath, '-e', script, files])
+  const command = [plainNode.program, ...plainNode.flags, '-e', script, files]
+  execFileSync('sh', ['-c', 'ulimit -n 60; exec "$@"', 'sh', ...command])
   t.ok(isAlive({ pid: process.pid, start: startOf(process.pid)! }))
   t.equal(startOf(2 ** 22 + 1), null, 'no process has this number')
   t.end()

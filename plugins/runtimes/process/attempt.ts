@@ -128,7 +128,7 @@ export function createAttempt(options: AttemptOptions): LiveAttempt {
 
   function changed(): void {
     if (isDone) return
-    if (ended !== null) return settle()
+    if (ended !== null) return persist(settle)
     tail.wake()
   }
 
