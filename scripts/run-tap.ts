@@ -11,6 +11,7 @@ export type TestCounts = { passed: number; failed: number }
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 const tap = join(root, 'node_modules/tap/dist/esm/run.mjs')
+const compileCache = join(root, 'node_modules/.cache/roost-compile')
 
 /**
  * Runs test files through tap, from the repository's root. A terminal gets tap's own report; a log gets one line
@@ -28,7 +29,8 @@ export const runTap = async (args: string[], environment = process.env): Promise
     const report = isTerminal ? ['--reporter=terse', `--output-file=${recordFile}`] : ['--reporter=tap']
     const child = spawn(process.execPath, [tap, 'run', ...report, ...args], {
       cwd: root,
-      env: environment,
+      // What the files share is compiled once.
+      env: { NODE_COMPILE_CACHE: compileCache, ...environment },
       stdio: ['ignore', isTerminal ? 'inherit' : 'pipe', 'inherit']
     })
     const ended = once(child, 'close')

@@ -1,4 +1,5 @@
 import { RoostError } from '../src/errors.ts'
+import { systemClock, type Clock } from '../src/contracts/clock.ts'
 import type { AttemptOrder, Observation, Report, Runtime } from '../src/contracts/runtime.ts'
 import type { Pod } from '../src/schemas/node.ts'
 
@@ -15,6 +16,8 @@ export interface FakeRuntimeOptions {
   throwStarts?: number
   /** What each attempt prints. */
   output?: string
+  /** What its observations are timed by: that of the app, where the test moves it. */
+  clock?: Pick<Clock, 'now'>
 }
 
 /**
@@ -26,7 +29,8 @@ export function createFakeRuntime({
   exitCode = 0,
   failStarts = 0,
   throwStarts = 0,
-  output = ''
+  output = '',
+  clock = systemClock
 }: FakeRuntimeOptions = {}) {
   let report: Report = async () => {}
   const running = new Map<string, AttemptOrder>()
@@ -50,7 +54,7 @@ export function createFakeRuntime({
           name: order.name,
           jobId: order.jobId,
           attempt: order.attempt,
-          at: Date.now(),
+          at: clock.now(),
           ...word
         })
         return

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { plainNode } from './plain-node.ts'
 
 const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))
 // As the launcher has it: without, half of each start goes into stripping types.
@@ -34,7 +35,7 @@ export interface CliOptions {
 /** Starts `roost ARGS` as a child process; nothing of the caller's ROOST_* reaches it. */
 export function startCli(args: readonly string[], { dataDir, env = {}, cwd, input }: CliOptions = {}): Cli {
   const { PATH = '', HOME = '' } = process.env
-  const child = spawn(process.execPath, [main, ...args], {
+  const child = spawn(plainNode.program, [...plainNode.flags, main, ...args], {
     env: {
       PATH,
       HOME,

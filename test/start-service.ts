@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { plainNode } from './plain-node.ts'
 
 /** As `./roost up` starts it: the young generation small, compiled code kept. */
 const launcherFlags = ['--max-semi-space-size=2']
@@ -74,8 +75,9 @@ export async function startService(options: ServiceOptions = {}): Promise<Servic
   async function start(): Promise<void> {
     const startedAt = performance.now()
     const started = spawn(
-      process.execPath,
+      plainNode.program,
       [
+        ...plainNode.flags,
         ...launcherFlags,
         ...(options.nodeFlags ?? []),
         main,

@@ -94,8 +94,8 @@ await t.test('with a line that is no job nothing is submitted, unless --skip-inv
 await t.test('a batch can be left, found by its label and cancelled', async (t) => {
   const { code, stdout } = await batch(
     [
-      ['sleep', '60'],
-      ['sleep', '60']
+      ['sleep', '600'],
+      ['sleep', '600']
     ],
     '--detach',
     '--idempotency-key',
@@ -107,8 +107,8 @@ await t.test('a batch can be left, found by its label and cancelled', async (t) 
     (
       await batch(
         [
-          ['sleep', '60'],
-          ['sleep', '60']
+          ['sleep', '600'],
+          ['sleep', '600']
         ],
         '--detach',
         '--idempotency-key',
@@ -135,7 +135,7 @@ await t.test('Ctrl-C leaves a batch running; with --rm it cancels it', async (t)
     [[], 'running'],
     [['--rm'], 'cancelled']
   ] as const) {
-    writeFileSync(join(folder, 'jobs'), `["sh","-c","touch ${folder}/${state}; exec sleep 60"]\n`)
+    writeFileSync(join(folder, 'jobs'), `["sh","-c","touch ${folder}/${state}; exec sleep 600"]\n`)
     const cli = startCli(
       ['run', '--from', join(folder, 'jobs'), '--idempotency-key', `ctrl-c-${state}`, ...flags],
       { dataDir }
@@ -154,43 +154,39 @@ await t.test('Ctrl-C leaves a batch running; with --rm it cancels it', async (t)
   }
 })
 
-await t.test(
-  'a batch survives kill -9 of the service: every job runs once',
-  { timeout: 60_000 },
-  async (t) => {
-    const folder = t.testdir()
-    const count = 90
-    const ran = join(folder, 'ran')
-    const lines = Array.from({ length: count }, (_, i) =>
-      JSON.stringify(['sh', '-c', `echo ${i} >> ${ran}; exit $((${i} % 40 == 39))`])
-    ).join('\n')
-    writeFileSync(join(folder, 'jobs.ndjson'), lines)
-    const cli = startCli(['run', '--from', join(folder, 'jobs.ndjson'), '--json'], { dataDir })
-    const done = () => (existsSync(ran) ? readFileSync(ran, 'utf8').split('\n').length - 1 : 0)
-    for (const after of [1, 45]) {
-      await untilFile(folder, () => done() >= after)
-      await service.kill()
-      await service.restart()
-    }
-    const { code, stdout, stderr } = await cli.ended
-    t.equal(code, 1, stderr)
-    const summary = JSON.parse(stdout) as Summary
-    t.match(summary, { total: count, succeeded: count - 2, failed: 2, cancelled: 0 })
-    t.same(
-      summary.jobs.filter(({ state }) => state === 'failed').map(({ line, exitCode }) => [line, exitCode]),
-      [
-        [40, 1],
-        [80, 1]
-      ]
-    )
-    t.equal(new Set(summary.jobs.map(({ id }) => id)).size, count)
-    t.same(
-      readFileSync(ran, 'utf8')
-        .trim()
-        .split('\n')
-        .map(Number)
-        .sort((a, b) => a - b),
-      Array.from({ length: count }, (_, i) => i)
-    )
+await t.test('a batch survives kill -9 of the service: every job runs once', async (t) => {
+  const folder = t.testdir()
+  const count = 90
+  const ran = join(folder, 'ran')
+  const lines = Array.from({ length: count }, (_, i) =>
+    JSON.stringify(['sh', '-c', `echo ${i} >> ${ran}; exit $((${i} % 40 == 39))`])
+  ).join('\n')
+  writeFileSync(join(folder, 'jobs.ndjson'), lines)
+  const cli = startCli(['run', '--from', join(folder, 'jobs.ndjson'), '--json'], { dataDir })
+  const done = () => (existsSync(ran) ? readFileSync(ran, 'utf8').split('\n').length - 1 : 0)
+  for (const after of [1, 45]) {
+    await untilFile(folder, () => done() >= after)
+    await service.kill()
+    await service.restart()
   }
-)
+  const { code, stdout, stderr } = await cli.ended
+  t.equal(code, 1, stderr)
+  const summary = JSON.parse(stdout) as Summary
+  t.match(summary, { total: count, succeeded: count - 2, failed: 2, cancelled: 0 })
+  t.same(
+    summary.jobs.filter(({ state }) => state === 'failed').map(({ line, exitCode }) => [line, exitCode]),
+    [
+      [40, 1],
+      [80, 1]
+    ]
+  )
+  t.equal(new Set(summary.jobs.map(({ id }) => id)).size, count)
+  t.same(
+    readFileSync(ran, 'utf8')
+      .trim()
+      .split('\n')
+      .map(Number)
+      .sort((a, b) => a - b),
+    Array.from({ length: count }, (_, i) => i)
+  )
+})

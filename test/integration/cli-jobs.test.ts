@@ -29,7 +29,7 @@ await t.test('jobs are listed, shown, run again and cancelled', async (t) => {
   t.match(await roost('cancel'), { code: 64 })
   t.match(await roost('cancel', '--label', 'a=none'), { code: 0, stdout: '', stderr: /^No job matches/ })
 
-  const id = (await roost('run', '-d', '--name', 'resting', '--', 'sleep', '60')).stdout.trim()
+  const id = (await roost('run', '-d', '--name', 'resting', '--', 'sleep', '600')).stdout.trim()
   t.match(await roost('pods', '--job', id), { code: 0, stdout: new RegExp(`roost-${id}-1 +process`) })
   t.match(await roost('wait', '--timeout', '0.1', id), { code: 124 })
   t.match(await roost('evict', 'resting', '--reason', 'room is needed'), {

@@ -48,7 +48,7 @@ await t.test('--stdin gives the job what the command reads', async (t) => {
 await t.test('ends have codes of their own', async (t) => {
   const [killed, timedOut, unknown] = await Promise.all([
     roost('run', ...sh('kill -9 $$')),
-    roost('run', '--timeout', '0.2', '--', 'sleep', '60'),
+    roost('run', '--timeout', '0.2', '--', 'sleep', '600'),
     roost('run', '--', '/no/such/program')
   ])
   t.equal(killed.code, 137)
@@ -90,7 +90,7 @@ await t.test('--json gives the job, then the frames of its log', async (t) => {
 })
 
 await t.test('Ctrl-C leaves the job and says how to come back; --rm cancels it', async (t) => {
-  const left = startCli(['run', ...sh('echo on; sleep 60')], { dataDir })
+  const left = startCli(['run', ...sh('echo on; sleep 600')], { dataDir })
   await left.until((out) => out === 'on\n')
   left.child.kill('SIGINT')
   const ended = await left.ended
@@ -101,7 +101,7 @@ await t.test('Ctrl-C leaves the job and says how to come back; --rm cancels it',
   t.match(await roost('cancel', id), { code: 0 })
   t.equal((await roost('wait', id)).code, 130)
 
-  const cancelled = startCli(['run', '--rm', ...sh('echo on; sleep 60')], { dataDir })
+  const cancelled = startCli(['run', '--rm', ...sh('echo on; sleep 600')], { dataDir })
   await cancelled.until((out) => out === 'on\n')
   cancelled.child.kill('SIGINT')
   t.match(await cancelled.ended, { code: 130, stderr: /was cancelled/ })

@@ -7,6 +7,7 @@ import t from 'tap'
 import { catalogue, type ErrorCode } from '../../src/errors.ts'
 import { problemsOf, type RouteFacts } from '../../plugins/openapi/problems.ts'
 import { asAdmin, build } from '../build.ts'
+import { plainNode } from '../plain-node.ts'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -17,8 +18,9 @@ await t.test('the document passes the strict rules of redocly without a warning'
   const file = join(folder, 'openapi.json')
   writeFileSync(file, (await app.inject({ url: '/openapi.json', headers: { host: 'localhost' } })).body)
   const report = await run(
-    process.execPath,
+    plainNode.program,
     [
+      ...plainNode.flags,
       join(root, 'node_modules/@redocly/cli/bin/cli.js'),
       'lint',
       '--config',

@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import { createCapacity, type CapacityOptions } from '../../plugins/capacity/capacity.ts'
 import { probeGpus } from '../../plugins/capacity/gpus.ts'
 import capacityPlugin, { type CapacityPluginOptions } from '../../plugins/capacity/index.ts'
+import observabilityPlugin from '../../plugins/observability/index.ts'
 import { systemClock } from '../../src/contracts/clock.ts'
 import { Capacity as CapacitySchema, Gpu } from '../../src/schemas/node.ts'
 
@@ -397,6 +398,12 @@ await t.test('the plugin', async (t) => {
     const app = Fastify()
     t.teardown(() => app.close())
     app.decorate('clock', systemClock)
+    await app.register(observabilityPlugin, {
+      metricsPort: null,
+      host: '127.0.0.1',
+      version: '0',
+      tracing: null
+    })
     await app.register(capacityPlugin, options)
     return app
   }

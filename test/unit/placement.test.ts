@@ -10,6 +10,7 @@ import {
   type PlacementNode
 } from '../../src/domain/placement/index.ts'
 import { nodeStates } from '../../src/schemas/node.ts'
+import { sharedSchemas } from '../../src/schemas/index.ts'
 import { Placement } from '../../src/schemas/placement.ts'
 
 const GiB = 2 ** 30
@@ -398,7 +399,9 @@ await t.test('unplaceable is what no node in sight could ever hold', async (t) =
 })
 
 await t.test('an explanation fits its schema', async (t) => {
-  const validate = new Ajv({ strict: false }).compile(Placement)
+  const validate = new Ajv({ strict: false, formats: { 'date-time': true } })
+    .addSchema(sharedSchemas)
+    .compile(Placement)
   fc.assert(fc.property(anyCase, ([job, nodes, options]) => validate(explain(job, nodes, options))))
   t.ok(validate(explain(job(), [], { seed: 1 })), 'empty too')
 })

@@ -23,11 +23,14 @@ import { openSqliteStorage } from '../../plugins/storage/sqlite/open.ts'
 import type { Storage } from '../../src/contracts/storage.ts'
 import { createJob } from '../../src/domain/job-state.ts'
 import { newId } from '../../src/ids.ts'
+import { plainNode } from '../plain-node.ts'
 
 const fixture = join(import.meta.dirname, '../fixtures/storage-process.ts')
 type Child = ChildProcessByStdio<null, Readable, null>
 const start = (mode: string, dataDir: string): Child =>
-  spawn(process.execPath, [fixture, mode, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] })
+  spawn(plainNode.program, [...plainNode.flags, fixture, mode, dataDir], {
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
 
 async function* facts(child: Child): AsyncGenerator<Record<string, unknown>> {
   // A last line may be cut by the kill; it was not acknowledged as a whole.
