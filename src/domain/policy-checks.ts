@@ -219,7 +219,7 @@ export function checkQuotas(rules: Rules, usageOf: UsageOf, all: boolean): Findi
       logBytes,
       (limit) => logBytes < limit,
       (limit) =>
-        `the logs of ${whose(quota)} may keep ${formatMemory(limit)}, they hold ${formatMemory(logBytes)}; remove finished jobs`
+        `the logs of ${whose(quota)} may keep ${formatMemory(limit)}, they hold ${formatMemory(logBytes)}; remove finished jobs with: roost cancel --purge JOB`
     )
   }
   return findings

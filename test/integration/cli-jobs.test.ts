@@ -39,8 +39,17 @@ await t.test('jobs are listed, shown, run again and cancelled', async (t) => {
   t.match(await roost('evict', `roost-${'0'.repeat(26)}-1`), { code: 1, stderr: /No workload is named/ })
   t.match(await roost('evict', 'nobody'), { code: 1, stderr: /No job and no workload is named "nobody"/ })
   t.match(await roost('evict', 'shown'), { code: 1, stderr: /finished/ }, 'a name is that of a job')
+  t.match(await roost('cancel', '--purge', id), { code: 1, stderr: /cancel it first/ })
   t.equal((await roost('cancel', id)).code, 0)
   t.equal((await roost('wait', id)).code, 130)
+  t.match(await roost('cancel', '--purge', '--grace', '1s', id), { code: 64, stderr: /--grace/ })
+  t.match(await roost('cancel', '--purge', id), { code: 0, stdout: `${id} is removed\n` })
+  t.match(await roost('get', id), { code: 1, stderr: /No such job/ })
+  t.match(await roost('cancel', '--purge', '--json', '--label', 'a=b'), {
+    code: 0,
+    stdout: /^(\{"id":"[0-9a-z]{26}","purged":true\}\n){2}$/
+  })
+  t.equal((await roost('ps', '-aq', '--label', 'a=b')).stdout, '')
 })
 
 await t.test('a plan is drawn, and stores nothing', async (t) => {

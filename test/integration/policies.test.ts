@@ -400,7 +400,8 @@ await t.test(
       policy: 'quiet',
       value: 10_000,
       limit: 10_000,
-      detail: /the logs of a tenant may keep .*, they hold .*; remove finished jobs/
+      detail:
+        /the logs of a tenant may keep .*, they hold .*; remove finished jobs with: roost cancel --purge JOB/
     })
     await app.close()
 

@@ -16,8 +16,9 @@ export const cancel = defineCommand({
       short: 'l',
       value: 'K=V',
       multiple: true,
-      help: 'every unfinished job with this label'
+      help: 'every unfinished job with this label; with --purge every finished one'
     },
+    purge: { type: 'boolean', help: 'remove jobs that have ended, for good, with their logs' },
     reason: { type: 'string', value: 'TEXT', help: 'why, for the log and the audit' },
     grace: { type: 'string', value: 'TIME', help: 'between TERM and KILL' }
   },
@@ -26,12 +27,21 @@ export const cancel = defineCommand({
   notes: [
     'Resolves when the cancellation is stored; "roost wait" tells when the job has ended. A job that has ended already is no failure of the others.'
   ],
-  examples: ['roost cancel nightly', 'roost cancel --label team=a --reason "wrong input"'],
+  examples: [
+    'roost cancel nightly',
+    'roost cancel --label team=a --reason "wrong input"',
+    'roost cancel --purge --label team=a'
+  ],
   async run(context, values, names) {
     if ((names.length === 0) === (values.label === undefined))
       throw new UsageError('Give ids or names, or --label', 'See what runs with: roost ps')
+    const purges = values.purge === true
+    for (const flag of ['reason', 'grace'] as const)
+      if (purges && values[flag] !== undefined)
+        throw new UsageError(`--${flag} is for jobs that have not ended; --purge removes those that have`)
     const client = await context.client()
     const query = {
+      ...(purges ? { purge: true } : {}),
       ...(values.reason === undefined ? {} : { reason: values.reason }),
       ...(values.grace === undefined ? {} : { gracePeriodSeconds: parseDuration(values.grace, '--grace') })
     }
@@ -42,7 +52,7 @@ export const cancel = defineCommand({
             await listJobs(
               client,
               {
-                state: 'queued,scheduled,running',
+                state: purges ? 'succeeded,failed,cancelled' : 'queued,scheduled,running',
                 label: values.label.map((text) => parsePair(text, '--label').join('=')).join(',')
               },
               Infinity
@@ -50,9 +60,11 @@ export const cancel = defineCommand({
           ).items.map(({ id }) => id)
     const failures: ApiError[] = []
     await limited(ids, atOnce, async (id) => {
-      let job: Job
+      let job: Job | undefined
       try {
-        job = (await answer(client.DELETE('/v1/jobs/{id}', { params: { path: { id }, query } }))) as Job
+        job = (await answer(client.DELETE('/v1/jobs/{id}', { params: { path: { id }, query } }))) as
+          | Job
+          | undefined
       } catch (error) {
         // One that cannot be cancelled does not save the others.
         if (!(error instanceof ApiError) || ids.length === 1) throw error
@@ -60,13 +72,19 @@ export const cancel = defineCommand({
         context.note(context.json ? JSON.stringify(error.toProblem()) : `roost: ${id}: ${error.message}`)
         return
       }
+      // What was removed is not answered.
+      if (job === undefined)
+        return await context.print(
+          context.json ? `${JSON.stringify({ id, purged: true })}\n` : `${id} is removed\n`
+        )
       await context.print(
         context.json
           ? `${JSON.stringify(job)}\n`
           : `${id} ${job.state === 'cancelled' ? 'is cancelled' : 'is being cancelled'}\n`
       )
     })
-    if (ids.length === 0) context.note('No job matches: no unfinished one has that label')
+    if (ids.length === 0)
+      context.note(`No job matches: no ${purges ? 'finished' : 'unfinished'} one has that label`)
     return failures.length === 0 ? exits.ok : exits.failed
   }
 })
