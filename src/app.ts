@@ -102,7 +102,7 @@ export async function createApp(
     dataDir: config.dataDir,
     jobUser: config.jobUser,
     diskReserveBytes: config.diskReserveBytes,
-    process: config.process === 'on' || (config.process === 'auto' && isLoopback(config.host))
+    processOff: whyProcessOff(config)
   })
   await app.register(scheduler, {
     logCapBytes: config.logCapBytes,
@@ -129,4 +129,12 @@ export async function createApp(
   for (const plugin of config.plugins)
     await app.register(await loadExtension(plugin), typeof plugin === 'string' ? {} : (plugin.options ?? {}))
   return app
+}
+
+/** Who listens for others is not to run their programs without a word of its own. */
+function whyProcessOff({ process, host }: Config): string | null {
+  if (process === 'off') return 'process jobs are off; ROOST_PROCESS=on switches them on'
+  return process === 'on' || isLoopback(host)
+    ? null
+    : `listening on ${host}: process jobs are off; ROOST_PROCESS=on switches them on`
 }

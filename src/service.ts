@@ -141,6 +141,8 @@ function announce(app: FastifyInstance, config: Config, url: string): void {
       `${JSON.stringify({ ready: true, url, host: config.host, port: Number(new URL(url).port), pid: process.pid, node: app.node.id, tokenFile })}\n`
     )
   }
+  const processOff = app.runtimes.switchedOff().get('process')
+  if (processOff !== undefined && config.process === 'auto') app.log.warn({ host: config.host }, processOff)
   if (!isLoopback(config.host) && app.runtimes.list().length > 0)
     app.log.warn(
       { host: config.host },

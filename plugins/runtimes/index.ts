@@ -11,8 +11,8 @@ declare module 'fastify' {
 
 export interface RuntimesPluginOptions {
   dataDir: string
-  /** Whether jobs run as local processes. */
-  process: boolean
+  /** Why no jobs run as local processes here; null where they do. */
+  processOff: string | null
   jobUser: string
   diskReserveBytes: number
 }
@@ -21,7 +21,7 @@ export default fp<RuntimesPluginOptions>(
   async (app, options) => {
     const runtimes = createRuntimes()
     app.decorate('runtimes', runtimes)
-    if (options.process) {
+    if (options.processOff === null) {
       const { createProcessRuntime } = await import('./process/process.ts')
       runtimes.add(
         createProcessRuntime({
@@ -32,6 +32,8 @@ export default fp<RuntimesPluginOptions>(
           ...(options.jobUser === '' ? {} : { jobUser: options.jobUser })
         })
       )
+    } else {
+      runtimes.switchOff('process', options.processOff)
     }
     app.addHook('onClose', async () => {
       await Promise.all(runtimes.list().map((runtime) => runtime.close()))

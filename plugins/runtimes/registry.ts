@@ -5,6 +5,7 @@ export function createRuntimes() {
   const byName = new Map<string, Runtime>()
   const byTaskType = new Map<string, Runtime>()
   const names = new Map<string, string>()
+  const off = new Map<string, string>()
   return {
     /** Adds a runtime before the service is ready. Throws where its name or one of its task types is taken. */
     add(runtime: Runtime): void {
@@ -20,6 +21,12 @@ export function createRuntimes() {
         names.set(type, runtime.name)
       }
     },
+    /** Says why no runtime takes tasks of this type here, and what would change that. */
+    switchOff(type: string, why: string): void {
+      off.set(type, why)
+    },
+    /** Task type -> why it is switched off here. */
+    switchedOff: (): ReadonlyMap<string, string> => off,
     find: (name: string): Runtime | null => byName.get(name) ?? null,
     forTask: (type: string): Runtime | null => byTaskType.get(type) ?? null,
     list: (): Runtime[] => [...byName.values()],

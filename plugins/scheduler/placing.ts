@@ -145,6 +145,7 @@ export function localNode(context: SchedulerContext): PlacementNode {
     state: context.draining ? 'draining' : 'ready',
     labels: node.labels,
     taskTypes: runtimes.taskTypes(),
+    switchedOff: runtimes.switchedOff(),
     allocatable: capacity.allocatable(),
     free: capacity.free(),
     latencyMs: 0,

@@ -85,6 +85,9 @@ async function* checkDataDir(dataDir: string, reserve: DiskReserve): AsyncGenera
     return
   }
   if ((mode & 0o077) === 0) yield check('data directory', 'ok', dataDir)
+  // Roost itself opens it so far for jobs of other users: what is in it stays closed.
+  else if ((mode & 0o066) === 0)
+    yield check('data directory', 'ok', `${dataDir}, open for passing through (mode ${mode.toString(8)})`)
   else
     yield check(
       'data directory',
@@ -195,7 +198,8 @@ async function* checkHealth({ client }: Session): AsyncGenerator<Check> {
       'limits',
       isOff ? 'warn' : 'ok',
       health.limits,
-      isOff
+      // Where no process jobs run it says why.
+      isOff && health.node.runtimes.includes('process')
         ? 'Jobs run without hard limits; as a service with Delegate=yes they have them: roost install-service'
         : null
     )

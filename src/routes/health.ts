@@ -68,7 +68,9 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
         ...summary,
         ...(reasons.length === 0 ? {} : { reasons }),
         capacity: app.capacity.snapshot(),
-        limits: app.runtimes.find('process')?.describeLimits?.() ?? 'none: no process runtime here',
+        limits:
+          app.runtimes.find('process')?.describeLimits?.() ??
+          `none: ${app.runtimes.switchedOff().get('process') ?? 'no process runtime here'}`,
         queue: { depth: jobs.queued, oldestSeconds: jobs.oldestSeconds },
         peers: { alive: 0, suspect: 0, dead: 0 },
         providers: [],

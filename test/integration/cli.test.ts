@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -115,6 +115,32 @@ await t.test('doctor finds nothing wrong here, and the open door where there is 
     code: 1,
     stdout: /warn +data directory[^]*chmod 700[^]*fail +token file[^]*chmod 600[^]*fail +service/
   })
+  const passable = join(folder, 'passable')
+  mkdirSync(passable)
+  chmodSync(passable, 0o711)
+  t.match(
+    (await runCli(['doctor'], { dataDir: passable })).stdout,
+    /ok +data directory +.* \(mode 711\)/,
+    'Roost opens it so far itself, for jobs of other users'
+  )
+  const bad = join(t.testdir({ 'roost.yaml': 'priority: 5\nport: x\n' }), 'roost.yaml')
+  t.match(
+    (await runCli(['doctor', '--config', bad])).stdout,
+    /fail +configuration +The configuration is not valid:\n +- [^\n]*\n +- /,
+    'a line for each problem'
+  )
+})
+
+await t.test('beyond loopback process jobs are off, and everybody says why', async (t) => {
+  const shared = await startServiceFor(t, { flags: ['--host', '0.0.0.0'] })
+  const why = /listening on 0\.0\.0\.0: process jobs are off; ROOST_PROCESS=on switches them on/
+  const options = { dataDir: shared.dataDir }
+  t.match(await runCli(['doctor'], options), { code: 1, stdout: why })
+  t.match(await runCli(['run', '--', 'true'], options), { code: 64, stderr: why })
+  t.ok(
+    shared.lines.some((line) => line.includes('"level":"warn"') && why.test(line)),
+    'the log too'
+  )
 })
 
 await t.test('a backup is a file that is there', async (t) => {

@@ -24,8 +24,12 @@ export const doctor = defineCommand({
       checks.push(check)
       if (context.json) continue
       const { name, state, message, remedy } = check
+      const lines = message
+        .split('\n')
+        .map(plain)
+        .join(`\n${' '.repeat(22)}`)
       await context.print(
-        `${context.paint(colours[state], state.padEnd(4))}  ${name.padEnd(14)}  ${plain(message)}\n${remedy === null ? '' : `${' '.repeat(22)}${context.paint('dim', '→')} ${plain(remedy)}\n`}`
+        `${context.paint(colours[state], state.padEnd(4))}  ${name.padEnd(14)}  ${lines}\n${remedy === null ? '' : `${' '.repeat(22)}${context.paint('dim', '→')} ${plain(remedy)}\n`}`
       )
     }
     if (context.json) await context.printJson({ ok: checks.every(({ state }) => state !== 'fail'), checks })

@@ -127,7 +127,9 @@ const filters: readonly Filter[] = [
     passes: hasRuntime,
     reason: ({ taskType }, node) => ({
       code: 'no-runtime',
-      message: `nothing there runs ${taskType} tasks (it runs ${[...node.taskTypes.keys()].join(', ') || 'none'})`,
+      message:
+        node.switchedOff?.get(taskType) ??
+        `nothing there runs ${taskType} tasks (it runs ${[...node.taskTypes.keys()].join(', ') || 'none'})`,
       permanent: true
     })
   }

@@ -35,6 +35,8 @@ export interface PlacementNode {
   labels: Readonly<Record<string, string>>
   /** Task type -> name of the runtime that takes it here. */
   taskTypes: ReadonlyMap<string, string>
+  /** Task type -> why it is switched off there. */
+  switchedOff?: ReadonlyMap<string, string>
   allocatable: Needs & { slots: number }
   free: Needs & { slots: number }
   /** Measured round trip to it; 0 for the local one. */
