@@ -62,9 +62,7 @@ export const cancel = defineCommand({
     await limited(ids, atOnce, async (id) => {
       let job: Job | undefined
       try {
-        job = (await answer(client.DELETE('/v1/jobs/{id}', { params: { path: { id }, query } }))) as
-          | Job
-          | undefined
+        job = await answer(client.DELETE('/v1/jobs/{id}', { params: { path: { id }, query } }))
       } catch (error) {
         // One that cannot be cancelled does not save the others.
         if (!(error instanceof ApiError) || ids.length === 1) throw error
