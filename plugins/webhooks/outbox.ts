@@ -24,8 +24,9 @@ export interface OutboxOptions {
   onTried?: (outcome: 'delivered' | 'retried' | 'failed') => void
 }
 
-/** Calls at one time; and to one host, so that one that does not answer leaves room for the others. */
+/** Calls at one time. A tenant has no more of them than are still free: whose receivers hang leaves room for the others. */
 const mostAtOnce = 64
+/** To one host at one time. */
 const mostPerHost = 4
 const readAtOnce = 200
 /** A claim lasts longer than any call. After that somebody else makes it again. */
@@ -43,6 +44,7 @@ export function createOutbox(options: OutboxOptions) {
   const { storage, clock, holder, deliver, log, random = Math.random, onTried = () => {} } = options
   const stopping = new AbortController()
   const perHost = new Map<string, number>()
+  const perTenant = new Map<string, number>()
   const underWay = new Set<Promise<void>>()
   let timer: { cancel(): void } | null = null
   let looking: Promise<void> | null = null
@@ -72,20 +74,22 @@ export function createOutbox(options: OutboxOptions) {
     }
   }
 
-  const busyHosts = () => [...perHost].filter(([, count]) => count >= mostPerHost).map(([host]) => host)
+  const room = () => mostAtOnce - underWay.size
+  const busy = () => ({ hosts: keysFrom(perHost, mostPerHost), tenants: keysFrom(perTenant, room()) })
 
   /** Begins what there is room for; false where there was nothing. */
   async function takeDue(): Promise<boolean> {
     const now = clock.now()
-    let room = mostAtOnce - underWay.size
-    if (room <= 0) return false
-    const taken = new Map(perHost)
+    if (room() <= 0) return false
+    const [ofHost, ofTenant] = [new Map(perHost), new Map(perTenant)]
     const picked: WebhookDelivery[] = []
-    for (const delivery of await storage.webhooks.listDue(now, busyHosts(), readAtOnce)) {
-      const count = taken.get(delivery.host) ?? 0
-      if (count >= mostPerHost || room <= 0) continue
-      taken.set(delivery.host, count + 1)
-      room -= 1
+    for (const delivery of await storage.webhooks.listDue(now, busy(), readAtOnce)) {
+      const { host, tenant } = delivery
+      const isBusy =
+        (ofHost.get(host) ?? 0) >= mostPerHost || (ofTenant.get(tenant) ?? 0) >= room() - picked.length
+      if (isBusy) continue
+      count(ofHost, host, 1)
+      count(ofTenant, tenant, 1)
       picked.push(delivery)
     }
     if (picked.length === 0) return false
@@ -96,12 +100,12 @@ export function createOutbox(options: OutboxOptions) {
   }
 
   function begin(delivery: WebhookDelivery): void {
-    perHost.set(delivery.host, (perHost.get(delivery.host) ?? 0) + 1)
+    count(perHost, delivery.host, 1)
+    count(perTenant, delivery.tenant, 1)
     const work = attempt(delivery).finally(() => {
       underWay.delete(work)
-      const left = perHost.get(delivery.host)! - 1
-      if (left === 0) perHost.delete(delivery.host)
-      else perHost.set(delivery.host, left)
+      count(perHost, delivery.host, -1)
+      count(perTenant, delivery.tenant, -1)
       wake()
     })
     underWay.add(work)
@@ -136,8 +140,8 @@ export function createOutbox(options: OutboxOptions) {
   }
 
   async function sleepUntilDue(): Promise<void> {
-    if (underWay.size >= mostAtOnce || isStopping) return
-    const next = await storage.webhooks.nextDue(busyHosts())
+    if (room() <= 0 || isStopping) return
+    const next = await storage.webhooks.nextDue(busy())
     if (next !== null) sleep(next - clock.now())
   }
 
@@ -151,7 +155,7 @@ export function createOutbox(options: OutboxOptions) {
 
     /** Takes up what an earlier life of this node left. One read where there is nothing. */
     async start(): Promise<void> {
-      if ((await storage.webhooks.nextDue([])) === null) return
+      if ((await storage.webhooks.nextDue({ hosts: [], tenants: [] })) === null) return
       await storage.write((tx) => tx.webhooks.release(holder, clock.now()))
       wake()
     },
@@ -166,4 +170,13 @@ export function createOutbox(options: OutboxOptions) {
       late.cancel()
     }
   }
+}
+
+const keysFrom = (counts: ReadonlyMap<string, number>, least: number): string[] =>
+  [...counts].filter(([, counted]) => counted >= least).map(([key]) => key)
+
+function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
+  const counted = (counts.get(key) ?? 0) + change
+  if (counted === 0) counts.delete(key)
+  else counts.set(key, counted)
 }

@@ -339,13 +339,18 @@ export interface WebhookDelivery {
   createdAt: number
   endedAt: number | null
 }
+/** Deliveries to any of these hosts, and of any of these tenants. */
+export interface WebhooksApart {
+  hosts: readonly string[]
+  tenants: readonly string[]
+}
 export interface WebhookReader {
   /** Oldest first. */
   listByJob(jobId: string): Promise<WebhookDelivery[]>
-  /** Pending ones whose time has come, those due longest first, without those to `exceptHosts`. */
-  listDue(now: number, exceptHosts: readonly string[], limit: number): Promise<WebhookDelivery[]>
+  /** Pending ones whose time has come, those due longest first, without those that are `except`. */
+  listDue(now: number, except: WebhooksApart, limit: number): Promise<WebhookDelivery[]>
   /** When the next pending one is due; null where there is none. */
-  nextDue(exceptHosts: readonly string[]): Promise<number | null>
+  nextDue(except: WebhooksApart): Promise<number | null>
   /** Those that were not delivered: to come, and given up. */
   countUndelivered(): Promise<{ pending: number; failed: number }>
 }

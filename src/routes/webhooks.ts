@@ -5,6 +5,7 @@ import type {} from '../../plugins/webhooks/index.ts'
 import { problems } from '../problem.ts'
 import { JobParams, list } from '../schemas/list.ts'
 import { ref } from '../schemas/ref.ts'
+import { tenantPattern } from '../schemas/token.ts'
 import { WebhookDelivery, WebhookSecret } from '../schemas/webhook.ts'
 import { requesterOf } from './requester.ts'
 
@@ -43,7 +44,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
           {
             tenant: Type.Optional(
               Type.String({
-                pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$',
+                pattern: tenantPattern,
                 description: "Default: the token's own."
               })
             )
@@ -53,10 +54,11 @@ export const webhookRoutes: FastifyPluginAsyncTypebox = async (app) => {
         response: { 200: { ...ref(WebhookSecret), description: 'The key.' } }
       }
     },
-    async (request) => {
+    async (request, reply) => {
       const requester = requesterOf(request)
       const { tenant = requester.principal.tenant } = request.query
-      return { tenant, secret: await app.webhooks.readSecret(tenant, requester) }
+      const secret = await app.webhooks.readSecret(tenant, requester)
+      return reply.header('cache-control', 'no-store').send({ tenant, secret })
     }
   )
 }

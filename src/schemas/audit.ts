@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { nullable, ref } from './ref.ts'
+import { tenantPattern } from './token.ts'
 
 export const AuditAnchor = Type.String({
   $id: 'AuditAnchor',
@@ -38,7 +39,7 @@ export const AuditQuery = Type.Object(
   {
     tenant: Type.Optional(
       Type.String({
-        pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$',
+        pattern: tenantPattern,
         description: 'Changes by tokens of this tenant.'
       })
     ),

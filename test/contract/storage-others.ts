@@ -1,4 +1,10 @@
-import type { Agent, AuditRecord, TokenFilter, WebhookDelivery } from '../../src/contracts/storage.ts'
+import type {
+  Agent,
+  AuditRecord,
+  TokenFilter,
+  WebhookDelivery,
+  WebhooksApart
+} from '../../src/contracts/storage.ts'
 import { UniqueViolation } from '../../src/errors.ts'
 import { type StorageCases, at, insert, isCode, jobOf, record, rejects, spec } from './storage-samples.ts'
 
@@ -199,7 +205,8 @@ export const otherCases: StorageCases = {
       createdAt: at,
       endedAt: null
     }
-    t.equal(await storage.webhooks.nextDue([]), null)
+    const all = { hosts: [], tenants: [] }
+    t.equal(await storage.webhooks.nextDue(all), null)
     await storage.write(async (tx) => {
       await tx.webhooks.insert(delivery)
       await tx.webhooks.insert({ ...delivery, id: 'msg_2', host: 'other.example', nextAt: at + 10 })
@@ -208,14 +215,13 @@ export const otherCases: StorageCases = {
       delivery,
       { ...delivery, id: 'msg_2', host: 'other.example', nextAt: at + 10 }
     ])
-    const due = async (now: number, except: string[] = []) =>
+    const due = async (now: number, except: WebhooksApart = all) =>
       (await storage.webhooks.listDue(now, except, 10)).map(({ id }) => id)
     t.strictSame([await due(at - 1), await due(at), await due(at + 10)], [[], ['msg_1'], ['msg_1', 'msg_2']])
-    t.strictSame(await due(at + 10, ['hook.example']), ['msg_2'])
-    t.strictSame(
-      [await storage.webhooks.nextDue([]), await storage.webhooks.nextDue(['hook.example'])],
-      [at, at + 10]
-    )
+    const apart = { hosts: ['hook.example'], tenants: [] }
+    t.strictSame(await due(at + 10, apart), ['msg_2'])
+    t.strictSame(await due(at + 10, { hosts: [], tenants: [delivery.tenant] }), [])
+    t.strictSame([await storage.webhooks.nextDue(all), await storage.webhooks.nextDue(apart)], [at, at + 10])
     const claim = (holder: string) =>
       storage.write((tx) => tx.webhooks.claim(['msg_1', 'msg_2'], holder, at, at + 60))
     t.strictSame([await claim('a'), await claim('b')], [['msg_1'], []])
@@ -237,7 +243,7 @@ export const otherCases: StorageCases = {
       await tx.webhooks.release('b', at + 11)
       await tx.webhooks.release('a', at + 12)
     })
-    t.equal(await storage.webhooks.nextDue([]), at + 12)
+    t.equal(await storage.webhooks.nextDue(all), at + 12)
     t.equal(await storage.write((tx) => tx.webhooks.prune(at + 1)), 0)
     t.equal(await storage.write((tx) => tx.webhooks.prune(at + 2)), 1)
     const job = jobOf({ spec: { ...spec, webhook: { url: delivery.url } } })

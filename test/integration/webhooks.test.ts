@@ -248,6 +248,8 @@ await t.test('another tenant sees neither the job nor its callbacks', async (t) 
   const asOther = { ...asAdmin, authorization: `Bearer ${token}` }
   const ask = async (url: string) => (await app.inject({ url, headers: asOther })).statusCode
   t.same([await ask(`/v1/jobs/${id}/webhooks`), await ask('/v1/webhooks/secret')], [404, 403])
+  const shown = await app.inject({ url: '/v1/webhooks/secret', headers: asAdmin })
+  t.equal(shown.headers['cache-control'], 'no-store', 'a key is for no cache')
   await app.inject({ method: 'DELETE', url: `/v1/jobs/${id}?purge=true`, headers: asAdmin })
   t.same(await app.storage.webhooks.listByJob(id), [], 'a purge takes them along')
 })

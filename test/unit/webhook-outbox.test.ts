@@ -140,6 +140,36 @@ await t.test('a receiver that does not answer holds up nobody else', async (t) =
   t.same([new Set(done).size, done.length, most], [501, 501, 4])
 })
 
+await t.test('a tenant whose receivers all hang holds up no other tenant', async (t) => {
+  const held: (() => void)[] = []
+  const done: string[] = []
+  const { storage, clock, outbox, tried } = await open(t, async ({ id, tenant }) => {
+    if (tenant !== 'c') await new Promise<void>((resolve) => held.push(resolve))
+    done.push(id)
+    return ok
+  })
+  const now = clock.now()
+  const hung = ['a', 'b'].flatMap((tenant, late) =>
+    Array.from({ length: 200 }, (_, i) =>
+      deliveryOf(`${tenant}-${i}`, { tenant, host: `${i % 50}.example`, nextAt: now - 1000 + late })
+    )
+  )
+  await insert(storage, ...hung)
+  outbox.wake()
+  await until(() => held.length === 48)
+  await insert(storage, deliveryOf('live', { tenant: 'c', nextAt: now }))
+  outbox.wake()
+  await until(() => done.includes('live'))
+  t.equal(held.length, 48, '32 of the first, then 16 of the second; 16 stay free')
+  let most = 0
+  await until(() => {
+    most = Math.max(most, held.length)
+    for (const release of held.splice(0)) release()
+    return tried.length === 401
+  })
+  t.same([new Set(done).size, most <= 64], [401, true])
+})
+
 await t.test(
   'what a killed service had begun is made again at the next start, and by nobody twice at once',
   async (t) => {

@@ -1,11 +1,18 @@
 import type { Kysely, Selectable } from 'kysely'
-import type { WebhookDelivery, WebhookReader, WebhookWriter } from '../../../src/contracts/storage.ts'
+import type {
+  WebhookDelivery,
+  WebhookReader,
+  WebhooksApart,
+  WebhookWriter
+} from '../../../src/contracts/storage.ts'
 import type { Tables, WebhookTable } from '../tables.ts'
 
 export function createWebhookReader(db: Kysely<Tables>): WebhookReader {
-  const pending = (exceptHosts: readonly string[]) => {
-    const query = db.selectFrom('webhook_deliveries').where('state', '=', 'pending')
-    return exceptHosts.length === 0 ? query : query.where('host', 'not in', exceptHosts)
+  const pending = ({ hosts, tenants }: WebhooksApart) => {
+    let query = db.selectFrom('webhook_deliveries').where('state', '=', 'pending')
+    if (hosts.length > 0) query = query.where('host', 'not in', hosts)
+    if (tenants.length > 0) query = query.where('tenant', 'not in', tenants)
+    return query
   }
   return {
     async listByJob(jobId) {
@@ -17,8 +24,8 @@ export function createWebhookReader(db: Kysely<Tables>): WebhookReader {
         .execute()
       return rows.map(toDelivery)
     },
-    async listDue(now, exceptHosts, limit) {
-      const rows = await pending(exceptHosts)
+    async listDue(now, except, limit) {
+      const rows = await pending(except)
         .selectAll()
         .where('next_at', '<=', now)
         .orderBy('next_at')
@@ -27,8 +34,8 @@ export function createWebhookReader(db: Kysely<Tables>): WebhookReader {
         .execute()
       return rows.map(toDelivery)
     },
-    async nextDue(exceptHosts) {
-      const next = await pending(exceptHosts).select('next_at').orderBy('next_at').limit(1).executeTakeFirst()
+    async nextDue(except) {
+      const next = await pending(except).select('next_at').orderBy('next_at').limit(1).executeTakeFirst()
       return next?.next_at ?? null
     },
     async countUndelivered() {
