@@ -120,6 +120,13 @@ export function createAuth(options: AuthOptions) {
       }
     },
 
+    /** Throws `unauthorized` where the principal's token was revoked, replaced or has expired since it was looked at. */
+    requireInForce(principal: Principal): void {
+      if (isOver(principal)) throw refused('revoked', 'That token was revoked')
+      if (principal.expiresAt !== undefined && principal.expiresAt <= clock.now())
+        throw refused('expired', 'That token has expired')
+    },
+
     /** Calls `onOver` once, as soon as the principal's token expires or is revoked. Returns the end of the watch. */
     watch(principal: Principal, onOver: (why: string) => void): () => void {
       if (!isOver(principal)) return watches.add(principal, onOver)

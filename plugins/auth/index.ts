@@ -110,6 +110,11 @@ export default fp<AuthPluginOptions>(
       }
       requireScope(request.principal, scope)
     })
+    // A body may take its time to come, and the token may end meanwhile.
+    app.addHook('preHandler', (request, _reply, done) => {
+      if (request.principal !== null) auth.requireInForce(request.principal)
+      done()
+    })
   },
   { name: 'auth', dependencies: ['storage'], decorators: { fastify: ['storage', 'clock'] } }
 )
