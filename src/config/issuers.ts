@@ -55,7 +55,7 @@ export const Issuer = Type.Object(
     }),
     scopes: Type.Optional(
       Type.Record(Type.String(), Type.Array(grantable), {
-        description: 'Values of that claim -> scopes; without it the values are the scopes.'
+        description: 'Values of that claim -> scopes; without it the values are the scopes, but for admin.'
       })
     )
   },

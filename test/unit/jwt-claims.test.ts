@@ -48,7 +48,9 @@ await t.test('a tenant that cannot be told is refused in words', async (t) => {
 })
 
 await t.test('scopes come as words, as a list, or by groups', async (t) => {
-  t.same([...scopesOf({ scope: 'openid read:jobs  admin' }, rules())], ['read:jobs', 'admin'])
+  t.same([...scopesOf({ scope: 'openid read:jobs  write:jobs' }, rules())], ['read:jobs', 'write:jobs'])
+  t.same([...scopesOf({ scope: 'read:jobs admin' }, rules())], ['read:jobs'], 'an admin is made by a mapping')
+  t.same([...scopesOf({ scope: 'admin' }, rules({ scopes: { admin: ['admin'] } }))], ['admin'])
   t.same([...scopesOf({ scp: ['read:jobs', 7, null] }, rules({ scopeClaim: 'scp' }))], ['read:jobs'])
   for (const value of [undefined, null, 7, true, {}, [], ''])
     t.same([...scopesOf({ scope: value }, rules())], [], JSON.stringify(value))

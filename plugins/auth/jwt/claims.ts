@@ -14,7 +14,7 @@ export interface ClaimRules {
   /** Where there is no tenant claim, or a token lacks it. */
   defaultTenant?: string
   scopeClaim: string
-  /** Values of that claim -> scopes; without it they are the scopes themselves. */
+  /** Values of that claim -> scopes; without it they are the scopes themselves, but for admin. */
   scopes?: Readonly<Record<string, readonly Scope[]>>
 }
 
@@ -57,11 +57,14 @@ export function tenantOf(claims: JWTPayload, { tenantClaim, tenants, defaultTena
   return values[0]!
 }
 
-/** What the token may do; values that mean nothing here are passed over. */
+/**
+ * What the token may do; values that mean nothing here are passed over. Admin has who is made one here, by name: other
+ * services of the same issuer may have an "admin" of their own.
+ */
 export function scopesOf(claims: JWTPayload, { scopeClaim, scopes }: ClaimRules): Set<Scope> {
   const value = readClaim(claims, scopeClaim)
   const words = (typeof value === 'string' ? value.split(' ') : Array.isArray(value) ? value : []).map(String)
-  if (scopes === undefined) return new Set(words.filter(isScope))
+  if (scopes === undefined) return new Set(words.filter(isScope).filter((scope) => scope !== 'admin'))
   return new Set(words.flatMap((word) => (Object.hasOwn(scopes, word) ? scopes[word]! : [])))
 }
 
