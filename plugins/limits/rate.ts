@@ -23,7 +23,7 @@ export function rateLimitHeaders({ max, windowMs }: Rate) {
   })
 }
 
-/** `rate-limited`, with how long to wait; `who` is whom the limit is for. */
+/** `rate-limited`, with how long to wait; `what` is what is limited: the requests of whom. */
 export function rateLimited(
   what: string,
   rate: Rate,

@@ -27,7 +27,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List jobs, newest first */
+        /**
+         * List jobs, newest first
+         * @description A page ends at about 4 MiB: it may be shorter than its limit. The cursor leads on.
+         */
         get: operations["listJobs"];
         put?: never;
         post?: never;

@@ -9,6 +9,7 @@ import { Job, JobSpec, idPattern, jobStates, type JobState } from '../schemas/jo
 import { JobParams, limit, list } from '../schemas/list.ts'
 import { Placement } from '../schemas/placement.ts'
 import { ref } from '../schemas/ref.ts'
+import { tenantPattern } from '../schemas/token.ts'
 import { requesterOf } from './requester.ts'
 
 const maxKeyLength = 255
@@ -111,6 +112,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'listJobs',
         tags: ['jobs'],
         summary: 'List jobs, newest first',
+        description: 'A page ends at about 4 MiB: it may be shorter than its limit. The cursor leads on.',
         querystring: Type.Object(
           {
             state: Type.Optional(
@@ -130,8 +132,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
             ),
             tenant: Type.Optional(
               Type.String({
-                minLength: 1,
-                maxLength: 63,
+                pattern: tenantPattern,
                 description: 'Only the admin scope sees other tenants.'
               })
             ),

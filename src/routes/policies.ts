@@ -6,6 +6,7 @@ import { problems } from '../problem.ts'
 import { JobSpec } from '../schemas/job.ts'
 import { PolicyExplanation, PolicyStatus } from '../schemas/policy.ts'
 import { ref } from '../schemas/ref.ts'
+import { tenantPattern } from '../schemas/token.ts'
 import { requesterOf } from './requester.ts'
 
 export const policyRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -36,7 +37,7 @@ export const policyRoutes: FastifyPluginAsyncTypebox = async (app) => {
           {
             tenant: Type.Optional(
               Type.String({
-                pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$',
+                pattern: tenantPattern,
                 description: 'For a job of this tenant; others than the own only with the scope admin.'
               })
             )

@@ -5,7 +5,7 @@ import { problems } from '../problem.ts'
 import { idPattern } from '../schemas/job.ts'
 import { limit, list } from '../schemas/list.ts'
 import { ref } from '../schemas/ref.ts'
-import { LocalToken, NewToken, Token, TokenRequest } from '../schemas/token.ts'
+import { LocalToken, NewToken, tenantPattern, Token, TokenRequest } from '../schemas/token.ts'
 import { requesterOf } from './requester.ts'
 
 export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
@@ -20,7 +20,7 @@ export const tokenRoutes: FastifyPluginAsyncTypebox = async (app) => {
         querystring: Type.Object(
           {
             tenant: Type.Optional(
-              Type.String({ minLength: 1, maxLength: 63, description: 'Only those of this tenant.' })
+              Type.String({ pattern: tenantPattern, description: 'Only those of this tenant.' })
             ),
             active: Type.Optional(
               Type.Boolean({

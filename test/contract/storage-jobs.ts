@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { JobFilter, Storage } from '../../src/contracts/storage.ts'
 import { UniqueViolation } from '../../src/errors.ts'
-import { jobStates } from '../../src/schemas/job.ts'
+import { jobStates, type JobState } from '../../src/schemas/job.ts'
 import {
   type StorageCases,
   at,
@@ -292,6 +292,42 @@ export const listCases: StorageCases = {
       counts,
       Object.fromEntries(jobStates.map((state) => [state, jobs.filter((job) => job.state === state).length]))
     )
+  },
+
+  'a page ends by its bytes too, with at least one job, and the cursor leads on': async (t, storage) => {
+    const mib = 'x'.repeat(2 ** 20)
+    const large = (state: JobState) => jobOf({ state, spec: { ...spec, env: { A: mib, B: mib, C: mib } } })
+    const jobs = [
+      jobOf(),
+      jobOf({ result: { exitCode: 0, output: mib.repeat(2) }, state: 'succeeded', finishedAt: at }),
+      large('queued'),
+      large('running'),
+      jobOf({ spec: { ...spec, env: { A: mib.repeat(6) } } }),
+      jobOf(),
+      jobOf()
+    ].reverse()
+    await insert(storage, ...jobs.toReversed())
+    for (const filter of [{}, { tenant: 'default' }, { labels: {} }]) {
+      const pages: string[][] = []
+      let cursor: string | null = null
+      do {
+        const page: Awaited<ReturnType<Storage['jobs']['list']>> = await storage.jobs.list({
+          ...filter,
+          limit: 100,
+          ...(cursor === null ? {} : { cursor })
+        })
+        pages.push(page.items.map(({ id }) => id))
+        cursor = page.cursor
+      } while (cursor !== null)
+      t.strictSame(
+        pages.map(({ length }) => length),
+        [2, 1, 1, 1, 2]
+      )
+      t.strictSame(
+        pages.flat(),
+        jobs.map(({ id }) => id)
+      )
+    }
   },
 
   'unfinished jobs come oldest first, in pages': async (t, storage) => {

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import { readFileSync, statSync } from 'node:fs'
+import { request, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { json } from 'node:stream/consumers'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { asAdmin, build, testToken, type TestLike } from '../build.ts'
@@ -100,6 +102,56 @@ await t.test('what was on its way while its token was revoked goes no further', 
   t.equal(app.stream.counts().websocket, 0)
 })
 
+await t.test('a token that ends while the body comes in opens nothing', async (t) => {
+  const clock = createFakeClock()
+  const fake = createFakeRuntime({ exitCode: null })
+  const app = await build(t, { process: 'off', token: '' }, { clock, runtimes: [fake.runtime] })
+  let letIn = () => {}
+  // Auth is done with the request, its body is not there.
+  app.addHook('preParsing', async () => letIn())
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  const make = async (name: string, expiresInSeconds: number | null = null) =>
+    await app.auth.create({ name, scopes: ['write:jobs', 'admin'], expiresInSeconds })
+  const local = readFileSync(app.auth.tokenFile!, 'utf8').trim()
+  const [gone, expired, good] = [await make('gone'), await make('expired', 60), await make('good')]
+
+  /** Sends a body of which the second half leaves when `meanwhile` is done. */
+  async function send(path: string, body: object, token: string, meanwhile: () => unknown) {
+    const text = JSON.stringify(body)
+    const isIn = new Promise<void>((resolve) => (letIn = resolve))
+    const sent = request({
+      port,
+      path,
+      method: 'POST',
+      headers: { ...as(token), 'content-type': 'application/json', 'content-length': text.length }
+    })
+    sent.write(text.slice(0, 5))
+    await isIn
+    await meanwhile()
+    sent.end(text.slice(5))
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+    return { status: answer.statusCode, ...((await json(answer)) as object) }
+  }
+  const job = { task: { type: 'test/fake' } }
+  t.match(await send('/schedule', job, gone.token, () => app.auth.revoke(gone.record.id)), {
+    status: 401,
+    detail: 'That token was revoked'
+  })
+  t.match(await send('/schedule', job, expired.token, () => clock.advance(60_000)), {
+    status: 401,
+    detail: 'That token has expired'
+  })
+  const admin = { name: 'more', scopes: ['admin'] }
+  t.match(await send('/v1/tokens', admin, local, () => app.auth.rotate()), {
+    status: 401,
+    detail: 'That token was revoked'
+  })
+  t.match(await send('/schedule', job, good.token, () => {}), { status: 202 })
+  t.equal((await app.storage.jobs.list({ limit: 10 })).items.length, 1)
+  t.equal((await app.auth.list({ limit: 10 })).items.length, 3, 'and no token was made')
+})
+
 await t.test('streams end when their token expires', async (t) => {
   const { app, clock, follow } = await open(t)
   const { token } = await app.auth.create({ name: 'guest', scopes: ['read:jobs'], expiresInSeconds: 60 })
@@ -181,6 +233,10 @@ await t.test(
     t.same(await names(`?limit=2&cursor=${first.cursor}`), ['a'])
     const bad = await app.inject({ url: '/v1/tokens?cursor=!', headers: asAdmin })
     t.match(bad.json(), { status: 422, errors: [{ in: 'query', pointer: '/cursor' }] })
+    for (const path of ['/v1/tokens', '/v1/jobs', '/v1/audit', '/v1/webhooks/secret']) {
+      const none = await app.inject({ url: `${path}?tenant=No+Tenant`, headers: asAdmin })
+      t.match(none.json(), { status: 422, errors: [{ in: 'query', pointer: '/tenant' }] }, path)
+    }
   }
 )
 

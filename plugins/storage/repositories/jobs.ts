@@ -1,4 +1,4 @@
-import type { CompiledQuery, Kysely, Selectable } from 'kysely'
+import { sql, type CompiledQuery, type Kysely, type Selectable } from 'kysely'
 import type { JobFilter, JobReader, JobWriter, Page } from '../../../src/contracts/storage.ts'
 import type { AttemptRecord, JobRecord } from '../../../src/domain/job-state.ts'
 import { isFinished } from '../../../src/domain/job-state.ts'
@@ -10,6 +10,10 @@ import { attemptRow, changingColumns, jobRow, toAttempt, toJob } from './job-row
 
 // Both dialects take more, but a statement of its own for every length would fill the cache of prepared ones.
 const idsAtOnce = 200
+/** A page ends where it would grow larger: a thousand jobs of a megabyte each must not stand in memory at once. */
+const mostPageBytes = 4 * 2 ** 20
+/** What is large of a job; both dialects tell the length of a text without reading it. */
+const sizeOfJob = sql<number>`octet_length(jobs.spec) + coalesce(octet_length(jobs.result), 0) + coalesce(octet_length(jobs.placement), 0)`
 const unfinishedStates = jobStates.filter((state) => !isFinished(state))
 
 export function createJobReader(db: Kysely<Tables>): JobReader {
@@ -35,14 +39,14 @@ export function createJobReader(db: Kysely<Tables>): JobReader {
     return rows.map((row) => toJob(row, attempts.get(row.id)!))
   }
 
-  /** The newest jobs of one state (null: of any) that pass the filter. */
+  /** The newest jobs of one state (null: of any) that pass the filter, by id, and how large each is. */
   async function newest(
     filter: JobFilter,
     states: readonly JobState[] | null,
     count: number
-  ): Promise<Selectable<JobTable>[]> {
+  ): Promise<{ id: string; bytes: number }[]> {
     const [label, ...moreLabels] = Object.entries(filter.labels ?? {})
-    let query = db.selectFrom('jobs').selectAll('jobs')
+    let query = db.selectFrom('jobs').select(['jobs.id', sizeOfJob.as('bytes')])
     if (states !== null)
       query = query.where(
         'jobs.state',
@@ -80,24 +84,34 @@ export function createJobReader(db: Kysely<Tables>): JobReader {
     const states =
       filter.states === undefined || filter.states.length === 0 ? null : [...new Set(filter.states)]
     const count = filter.limit + 1
-    let rows: Selectable<JobTable>[]
+    let found: { id: string; bytes: number }[]
     if (
       filter.name !== undefined ||
       Object.keys(filter.labels ?? {}).length > 0 ||
       (states === null && filter.tenant === undefined)
     ) {
-      rows = await newest(filter, states, count)
+      found = await newest(filter, states, count)
     } else {
       // One index range a state, each in order already: a sort over a million finished jobs is never needed.
-      rows = []
-      for (const state of states ?? jobStates) rows.push(...(await newest(filter, [state], count)))
-      rows.sort((a, b) => (a.id < b.id ? 1 : -1))
+      found = []
+      for (const state of states ?? jobStates) found.push(...(await newest(filter, [state], count)))
+      found.sort((a, b) => (a.id < b.id ? 1 : -1))
     }
-    const shown = rows.slice(0, filter.limit)
+    const shown = firstPage(found, filter.limit)
     return {
-      items: await withAttempts(shown),
-      cursor: rows.length > filter.limit ? (shown.at(-1)?.id ?? null) : null
+      items: await read(shown, states),
+      cursor: found.length > shown.length ? shown.at(-1)! : null
     }
+  }
+
+  /** The jobs of these ids, in their order; those that were removed or left these states meanwhile are absent. */
+  async function read(ids: readonly string[], states: readonly JobState[] | null): Promise<JobRecord[]> {
+    const rows: Selectable<JobTable>[] = []
+    for (const some of chunks(ids, idsAtOnce))
+      rows.push(
+        ...(await db.selectFrom('jobs').selectAll().where('id', 'in', some).orderBy('id', 'desc').execute())
+      )
+    return await withAttempts(rows.filter(({ state }) => states?.includes(state) ?? true))
   }
 
   return {
@@ -384,6 +398,18 @@ const shapeOfJob: JobRecord = {
   intent: null,
   lastSeq: 0,
   submittedBy: ''
+}
+
+/** The ids of as many as fit into a page; of at least one. */
+function firstPage(found: readonly { id: string; bytes: number }[], limit: number): string[] {
+  const ids: string[] = []
+  let room = mostPageBytes
+  for (const { id, bytes } of found.slice(0, limit)) {
+    room -= bytes
+    if (room < 0 && ids.length > 0) break
+    ids.push(id)
+  }
+  return ids
 }
 
 function* chunks<T>(items: readonly T[], size: number): Generator<T[]> {
