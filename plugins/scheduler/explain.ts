@@ -2,7 +2,7 @@ import { leavesRoom } from '../../src/domain/queue/backfill.ts'
 import { toAmounts, type AmountName, type Amounts } from '../../src/domain/queue/amounts.ts'
 import { dominantShare } from '../../src/domain/queue/fair-share.ts'
 import { effectivePriority } from '../../src/domain/queue/order.ts'
-import { describeOverQuota, overQuota } from '../../src/domain/queue/quota.ts'
+import { describeOverQuota, heldBy, overQuota } from '../../src/domain/queue/quota.ts'
 import { victimsFor } from '../../src/domain/queue/pass.ts'
 import type { RunningJob } from '../../src/domain/queue/running.ts'
 import { turns } from '../../src/domain/queue/turns.ts'
@@ -90,10 +90,7 @@ export function createExplain(context: SchedulerContext) {
       ])
     const over = overQuota(
       policies.rulesFor(entry.tenant, entry.token).quotas,
-      {
-        tenant: running.heldByTenant(entry.tenant),
-        token: running.heldByToken(entry.tenant, entry.token)
-      },
+      heldBy(running, entry),
       entry.needs
     )
     if (over !== null) {

@@ -1,16 +1,21 @@
 import type { Rules } from '../policy.ts'
-import { atLeastNothing, fits, minus, nothing, plus, type AmountName, type Amounts } from './amounts.ts'
+import { atLeastNothing, fits, minus, nothing, plus, type Amounts } from './amounts.ts'
 import { afterStart, earliestFit, leavesRoom, type Reservation, type RoomEnd } from './backfill.ts'
 import { dominantShare, fairShares } from './fair-share.ts'
 import { createHeap } from './heap.ts'
 import { compareTenants, type RankedTenant } from './order.ts'
 import { chooseVictims, nextPreemptible, type PreemptionRules } from './preemption.ts'
-import { isWithinBound, overQuota } from './quota.ts'
+import { createQuotaTurns } from './quota-turns.ts'
+import { heldBy, overQuota } from './quota.ts'
 import type { RunningJob, Running } from './running.ts'
 import type { Line, Shape, Tenant, Waiting, WaitingJob } from './waiting.ts'
 
-/** So many lines are looked at in one pass, so that no queue, however odd, holds up everything else for long. */
+/**
+ * So many lines are looked at in vain in one pass, so that no queue, however odd, holds up everything else for long;
+ * each tenant has its part of them, so that none uses up the others'.
+ */
 const looksPerPass = 5_000
+const leastLooksPerTenant = 100
 /** So many tenants are asked in one pass whether their first job may preempt others. */
 const preemptorsPerPass = 8
 
@@ -42,6 +47,8 @@ interface Ranked extends RankedTenant {
   tenant: Tenant
   lines: Line[] | null
   at: number
+  /** How many lines may still be looked at in vain. */
+  looks: number
 }
 
 /**
@@ -62,21 +69,23 @@ export function pass(input: PassInput): PassOutcome {
   const suited = new Set<Shape>()
   const turns = createQuotaTurns(input)
   const compare = compareTenants(now, waiting.msPerPoint)
+  const looks = Math.max(leastLooksPerTenant, Math.ceil(looksPerPass / waiting.tenants().size))
   const rank = (tenant: Tenant): Ranked => ({
     tenant,
     name: tenant.name,
     share: weightedShare(input, tenant.name),
     unservedSince: tenant.unservedSince,
     lines: null,
-    at: 0
+    at: 0,
+    looks
   })
   const ranked = [...waiting.tenants().values()].map(rank)
   const heap = createHeap([...ranked], compare)
 
-  for (let looks = 0; looks < looksPerPass && shut.size < waiting.shapes().size; looks++) {
+  while (shut.size < waiting.shapes().size) {
     const top = heap.top()
     if (top === undefined) break
-    const line = firstOpen(top, shut, turns.shut)
+    const line = top.looks-- === 0 ? null : firstOpen(top, shut, turns.isShut)
     if (line === null) {
       heap.removeTop()
       continue
@@ -105,6 +114,7 @@ export function pass(input: PassInput): PassOutcome {
     }
     free = minus(free, job.needs)
     if (reservation !== null) reservation = afterStart(overtaker, reservation)
+    top.looks++
     top.tenant.unservedSince = top.unservedSince = now
     top.share = weightedShare(input, top.name)
     moveOn(top, waiting.compare)
@@ -119,7 +129,7 @@ export function pass(input: PassInput): PassOutcome {
     reservation,
     heads: ranked
       .sort(compare)
-      .flatMap(({ tenant }) => firstLacking(tenant, lacksRoom, turns.shut) ?? [])
+      .flatMap(({ tenant }) => firstLacking(tenant, lacksRoom, turns.isShut) ?? [])
       .slice(0, preemptorsPerPass)
   })
   const lookAgainAt = preempt === null ? nextPreemptible(running.all(), input) : null
@@ -130,11 +140,11 @@ const weightedShare = ({ running, total, rulesFor }: PassInput, tenant: string):
   dominantShare(running.heldByTenant(tenant), total) / rulesFor(tenant, '').weight
 
 /** The line whose first job is the tenant's next: what is shut stays so, so nothing is looked at twice. */
-function firstOpen(ranked: Ranked, shut: ReadonlySet<Shape>, shutLines: ReadonlySet<Line>): Line | null {
+function firstOpen(ranked: Ranked, shut: ReadonlySet<Shape>, isShut: (line: Line) => boolean): Line | null {
   const lines = (ranked.lines ??= [...ranked.tenant.heads])
   for (; ranked.at < lines.length; ranked.at++) {
     const line = lines[ranked.at]!
-    if (!shut.has(line.shape) && !shutLines.has(line)) return line
+    if (!shut.has(line.shape) && !isShut(line)) return line
   }
   return null
 }
@@ -158,10 +168,9 @@ function moveOn(ranked: Ranked, compare: (a: WaitingJob, b: WaitingJob) => numbe
 function firstLacking(
   tenant: Tenant,
   lacksRoom: ReadonlySet<Shape>,
-  shutLines: ReadonlySet<Line>
+  isShut: (line: Line) => boolean
 ): WaitingJob | null {
-  for (const line of tenant.heads)
-    if (lacksRoom.has(line.shape) && !shutLines.has(line)) return line.jobs.first()!
+  for (const line of tenant.heads) if (lacksRoom.has(line.shape) && !isShut(line)) return line.jobs.first()!
   return null
 }
 
@@ -183,7 +192,7 @@ function startPinned(input: PassInput): { free: Amounts; ends: () => RoomEnd[] }
   for (const job of waiting.pinned().values()) {
     const rules = input.rulesFor(job.tenant, job.token)
     if (
-      overQuota(rules.quotas, heldBy(input, job), job.needs) === null &&
+      overQuota(rules.quotas, heldBy(running, job), job.needs) === null &&
       fits(job.needs, minus(free, held)) &&
       input.start(job)
     ) {
@@ -224,39 +233,6 @@ function startPinned(input: PassInput): { free: Amounts; ends: () => RoomEnd[] }
         .filter(({ id }) => !claimed.has(id))
         .map(({ endsBy, needs }) => ({ at: endsBy, needs }))
     ]
-  }
-}
-
-const heldBy = ({ running }: PassInput, { tenant, token }: { tenant: string; token: string }) => ({
-  tenant: running.heldByTenant(tenant),
-  token: running.heldByToken(tenant, token)
-})
-
-/**
- * Quotas: a job over one waits and holds up nobody but those behind it under the same quota that want some of what it
- * waits for; else small jobs of its own tenant would keep it out for ever.
- */
-function createQuotaTurns(input: PassInput) {
-  const shut = new Set<Line>()
-  const awaited = new Map<string, Set<AmountName>>()
-  const isAwaited = (scope: string, needs: Amounts) =>
-    [...(awaited.get(scope) ?? [])].some((amount) => needs[amount] > 0)
-  return {
-    shut: shut as ReadonlySet<Line>,
-    mayStart(line: Line, job: WaitingJob): boolean {
-      const { quotas } = input.rulesFor(job.tenant, job.token)
-      if (quotas.length === 0) return true
-      const scopes = { tenant: job.tenant, token: `${job.tenant} ${job.token}` }
-      const over = overQuota(quotas, heldBy(input, job), job.needs)
-      if (over === null && !isAwaited(scopes.tenant, job.needs) && !isAwaited(scopes.token, job.needs))
-        return true
-      shut.add(line)
-      if (over !== null && isWithinBound(over)) {
-        const scope = scopes[over.per]
-        awaited.set(scope, (awaited.get(scope) ?? new Set()).add(over.amount))
-      }
-      return false
-    }
   }
 }
 

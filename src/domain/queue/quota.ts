@@ -1,6 +1,7 @@
 import type { AppliedQuota } from '../policy.ts'
 import { formatCpu, formatMemory } from '../quantity.ts'
 import { amountNames, type AmountName, type Amounts } from './amounts.ts'
+import type { Running } from './running.ts'
 
 /** A quota that a job would exceed if it started now. */
 export interface OverQuota {
@@ -20,19 +21,35 @@ export interface HeldBy {
   token: Amounts
 }
 
-/** The first quota that the job would exceed; null where it may start as far as quotas go. */
-export function overQuota(quotas: readonly AppliedQuota[], held: HeldBy, needs: Amounts): OverQuota | null {
+/** Every quota that the job would exceed if it started now, one entry for each amount. */
+export function overQuotas(quotas: readonly AppliedQuota[], held: HeldBy, needs: Amounts): OverQuota[] {
+  const over: OverQuota[] = []
   for (const quota of quotas) {
     const bounds = boundsOf(quota)
     for (const amount of amountNames) {
       const bound = bounds[amount]
       const present = held[quota.per][amount]
       if (bound !== null && needs[amount] > 0 && present + needs[amount] > bound)
-        return { policy: quota.policy, per: quota.per, amount, bound, present, needed: needs[amount] }
+        over.push({ policy: quota.policy, per: quota.per, amount, bound, present, needed: needs[amount] })
     }
   }
-  return null
+  return over
 }
+
+/**
+ * The quota that keeps the job from starting: one that it can never be within, else the first that it would exceed; null
+ * where it may start as far as quotas go.
+ */
+export function overQuota(quotas: readonly AppliedQuota[], held: HeldBy, needs: Amounts): OverQuota | null {
+  const over = overQuotas(quotas, held, needs)
+  return over.find((each) => !isWithinBound(each)) ?? over[0] ?? null
+}
+
+/** What the tenant and the token of a job hold now. */
+export const heldBy = (running: Running, { tenant, token }: { tenant: string; token: string }): HeldBy => ({
+  tenant: running.heldByTenant(tenant),
+  token: running.heldByToken(tenant, token)
+})
 
 /** Whether it could start once nothing else of its tenant or token runs. */
 export const isWithinBound = ({ needed, bound }: OverQuota): boolean => needed <= bound
