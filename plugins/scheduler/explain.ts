@@ -3,7 +3,7 @@ import { toAmounts, type AmountName, type Amounts } from '../../src/domain/queue
 import { dominantShare } from '../../src/domain/queue/fair-share.ts'
 import { effectivePriority } from '../../src/domain/queue/order.ts'
 import { describeOverQuota, heldBy, overQuota } from '../../src/domain/queue/quota.ts'
-import { victimsFor } from '../../src/domain/queue/pass.ts'
+import { victimsFor } from '../../src/domain/queue/find-preemption.ts'
 import type { RunningJob } from '../../src/domain/queue/running.ts'
 import { turns } from '../../src/domain/queue/turns.ts'
 import type { WaitingJob } from '../../src/domain/queue/waiting.ts'

@@ -1,12 +1,13 @@
 import type { Rules } from '../policy.ts'
-import { atLeastNothing, fits, minus, nothing, plus, type Amounts } from './amounts.ts'
+import { fits, minus, type Amounts } from './amounts.ts'
 import { afterStart, earliestFit, leavesRoom, type Reservation, type RoomEnd } from './backfill.ts'
-import { dominantShare, fairShares } from './fair-share.ts'
+import { dominantShare } from './fair-share.ts'
+import { findPreemption } from './find-preemption.ts'
 import { createHeap } from './heap.ts'
 import { compareTenants, type RankedTenant } from './order.ts'
-import { chooseVictims, nextPreemptible, type PreemptionRules } from './preemption.ts'
+import { startPinned } from './pins.ts'
+import { nextPreemptible } from './preemption.ts'
 import { createQuotaTurns } from './quota-turns.ts'
-import { heldBy, overQuota } from './quota.ts'
 import type { RunningJob, Running } from './running.ts'
 import type { Line, Shape, Tenant, Waiting, WaitingJob } from './waiting.ts'
 
@@ -177,132 +178,4 @@ function firstLacking(
 function reserve(job: WaitingJob, free: Amounts, ends: readonly RoomEnd[], now: number): Reservation | null {
   const fit = earliestFit(job.needs, free, ends, now)
   return fit === null ? null : { jobId: job.id, tenant: job.tenant, ...fit }
-}
-
-/**
- * Starts jobs that others were ended for; what is still to come for the rest of them is nobody else's. Returns what is
- * free for the others, and the ends of what runs as they matter to them.
- */
-function startPinned(input: PassInput): { free: Amounts; ends: () => RoomEnd[] } {
-  const { waiting, running } = input
-  let free = input.free
-  let held = nothing
-  const claims: RoomEnd[] = []
-  const claimed = new Set<string>()
-  for (const job of waiting.pinned().values()) {
-    const rules = input.rulesFor(job.tenant, job.token)
-    if (
-      overQuota(rules.quotas, heldBy(running, job), job.needs) === null &&
-      fits(job.needs, minus(free, held)) &&
-      input.start(job)
-    ) {
-      free = minus(free, job.needs)
-      continue
-    }
-    const ending = [...running.all()].filter(({ id, isEnding }) => isEnding && !claimed.has(id))
-    const victims = ending.filter(({ preemptedFor }) => preemptedFor === job.id)
-    // Where they are not enough, it was also to get what ends for nobody in particular.
-    if (
-      !fits(
-        job.needs,
-        victims.reduce((sum, victim) => plus(sum, victim.needs), minus(free, held))
-      )
-    )
-      victims.push(
-        ...ending.filter(({ preemptedFor }) => preemptedFor === null || !waiting.pinned().has(preemptedFor))
-      )
-    // All of them have ended and it still does not fit: it takes its turn like everybody.
-    if (victims.length === 0) {
-      waiting.unpin(job.id)
-      continue
-    }
-    const coming = victims.reduce((sum, victim) => plus(sum, victim.needs), nothing)
-    const gone = Math.max(...victims.map(({ endsBy }) => endsBy))
-    held = plus(held, atLeastNothing(minus(job.needs, coming)))
-    claims.push(
-      { at: gone, needs: atLeastNothing(minus(coming, job.needs)) },
-      { at: gone + job.longestMs, needs: job.needs }
-    )
-    for (const { id } of victims) claimed.add(id)
-  }
-  return {
-    free: minus(free, held),
-    ends: () => [
-      ...claims,
-      ...[...running.all()]
-        .filter(({ id }) => !claimed.has(id))
-        .map(({ endsBy, needs }) => ({ at: endsBy, needs }))
-    ]
-  }
-}
-
-/** What a pass would end now for this job, were it the only one that lacks room besides the reserved one. */
-export function victimsFor(
-  input: Omit<PassInput, 'suits' | 'start'>,
-  job: WaitingJob,
-  reservation: Reservation | null
-): RunningJob[] | null {
-  const ends = [...input.running.all()].map(({ endsBy, needs }) => ({ at: endsBy, needs }))
-  return findPreemption(input, { free: input.free, ends, reservation, heads: [job] })?.victims ?? null
-}
-
-/** The first of `heads` for which ending others makes room without delaying the reserved job. */
-function findPreemption(
-  input: Omit<PassInput, 'suits' | 'start'>,
-  {
-    free,
-    ends,
-    reservation,
-    heads
-  }: { free: Amounts; ends: RoomEnd[]; reservation: Reservation | null; heads: WaitingJob[] }
-): PassOutcome['preempt'] {
-  const { waiting, running, now, rulesFor, total } = input
-  let soon = free
-  for (const job of running.all())
-    if (job.isEnding && !(job.preemptedFor !== null && waiting.pinned().has(job.preemptedFor)))
-      soon = plus(soon, job.needs)
-  const shares = fairShares(
-    new Map(
-      [...waiting.tenants().keys(), ...running.tenants()].map((tenant) => [
-        tenant,
-        rulesFor(tenant, '').weight
-      ])
-    )
-  )
-  const rules: PreemptionRules = {
-    now,
-    rulesFor,
-    weight: (tenant) => rulesFor(tenant, '').weight,
-    fairShare: (tenant) => shares.get(tenant) ?? 0,
-    heldByTenant: running.heldByTenant,
-    total
-  }
-  for (const job of heads) {
-    const victims = chooseVictims(job, running.all(), soon, rules)
-    if (victims === null) continue
-    if (reservation !== null && reservation.jobId !== job.id) {
-      const reserved = waiting.get(reservation.jobId)!
-      const room = victims.reduce((sum, victim) => plus(sum, victim.needs), minus(free, job.needs))
-      const later = withoutThose(ends, victims)
-      const fit = earliestFit(
-        reserved.needs,
-        room,
-        [...later, { at: now + job.longestMs, needs: job.needs }],
-        now
-      )
-      if (fit === null || fit.at > reservation.at) continue
-    }
-    return { job, victims }
-  }
-  return null
-}
-
-/** The ends of what runs without one for each of the victims. */
-function withoutThose(ends: readonly RoomEnd[], victims: readonly RunningJob[]): RoomEnd[] {
-  const left = [...ends]
-  for (const { endsBy, needs } of victims) {
-    const at = left.findIndex((end) => end.at === endsBy && end.needs === needs)
-    if (at !== -1) left.splice(at, 1)
-  }
-  return left
 }
