@@ -24,6 +24,10 @@ export function problems<const Codes extends readonly ErrorCode[]>(...codes: Cod
   ) as unknown as Record<StatusOf<Codes[number]>, TSchema>
 }
 
+/** A client's own words come back in problems, but not without end: its field names may be as long as a body. */
+const longestText = 1_024
+const cut = (text: string): string => (text.length <= longestText ? text : `${text.slice(0, longestText)}…`)
+
 export const problemType = 'application/problem+json; charset=utf-8'
 
 /** The document for one error; `instance` is the path asked for. */
@@ -34,10 +38,18 @@ export function toProblem(error: RoostError, instance?: string, requestId?: stri
     title,
     status,
     code: error.code,
-    detail: redact(error.message),
+    detail: redact(cut(error.message)),
     ...(instance === undefined ? {} : { instance }),
     ...(requestId === undefined ? {} : { requestId }),
-    ...(error.errors === undefined ? {} : { errors: error.errors }),
+    ...(error.errors === undefined
+      ? {}
+      : {
+          errors: error.errors.map(({ pointer, message, ...rest }) => ({
+            ...rest,
+            pointer: cut(pointer),
+            message: cut(message)
+          }))
+        }),
     ...error.extra
   }
 }

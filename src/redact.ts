@@ -14,13 +14,17 @@ const given = new Set<string>()
 let written: readonly string[] | null = null
 
 /** What is a secret by its form, whoever sent it: tokens, JWTs, the password of a URL, secrets in a query string. */
+// Every repetition is bounded and every beginning is one place: a text made to be slow must cost no more than its length.
 const forms: readonly [form: RegExp, replacement: string][] = [
   // A word is no credential: those have a digit, a capital or padding, and some length.
-  [/\b([Bb]earer|BEARER|[Bb]asic|BASIC)(\s+)(?=[^\s"'\\,]{0,512}[\dA-Z=])[^\s"'\\,]{8,}/g, `$1$2${mask}`],
-  [/\broost\.bearer\.[\w-]+/g, `roost.bearer.${mask}`],
-  [/\broost_[\w-]{20,}/g, mask],
-  [/\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g, mask],
-  [/([a-z][a-z0-9+.-]*:\/\/[^\s/:@"'\\]*):[^\s/@"'\\]+@/gi, `$1:${mask}@`],
+  [
+    /\b([Bb]earer|BEARER|[Bb]asic|BASIC)(\s{1,8})(?=[^\s"'\\,]{0,512}[\dA-Z=])[^\s"'\\,]{8,8192}/g,
+    `$1$2${mask}`
+  ],
+  [/\broost\.bearer\.[\w-]{1,8192}/g, `roost.bearer.${mask}`],
+  [/\broost_[\w-]{20,512}/g, mask],
+  [/(?<![\w-])eyJ[\w-]{8,4096}\.[\w-]{1,8192}\.[\w-]{0,4096}/g, mask],
+  [/(?<![a-z0-9+.-])([a-z][a-z0-9+.-]{0,30}:\/\/[^\s/:@"'\\]{0,256}):[^\s/@"'\\]{1,512}@/gi, `$1:${mask}@`],
   [/([?&](?:access_|api_?)?(?:token|key|secret|password)=)[^\s&"'\\#]+/gi, `$1${mask}`]
 ]
 

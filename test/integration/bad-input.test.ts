@@ -22,6 +22,14 @@ interface Case {
 
 const cases: Case[] = [
   {
+    what: 'a field whose name is as long as a body',
+    body: { ...good, ['a'.repeat(500_000)]: 1 },
+    status: 422,
+    code: 'invalid',
+    pointer: `/${'a'.repeat(1_023)}…`,
+    says: /is no known field/
+  },
+  {
     what: 'an unknown field',
     body: { ...good, nmae: 'x' },
     status: 422,

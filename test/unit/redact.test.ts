@@ -28,6 +28,16 @@ await t.test('ordinary lines stay as they are', async (t) => {
     t.equal(redact(text), text)
 })
 
+await t.test('a text made to be slow costs no more than its length', async (t) => {
+  for (const piece of ['a', 'eyJ-', 'eyJaaaaaaaa.', 'roost_-', 'bearer ', '?key=', 'a://b:', 'Basic    ']) {
+    const text = piece.repeat(Math.ceil(1e6 / piece.length))
+    const began = process.cpuUsage()
+    redact(text)
+    const { user } = process.cpuUsage(began)
+    t.ok(user < 2_000_000, `${piece}: ${Math.round(user / 1000)} ms for a megabyte`)
+  }
+})
+
 await t.test('what this process knows is taken out wherever it stands, also as JSON writes it', async () => {
   const secret = fc.string({ minLength: 8, maxLength: 40 }).filter((text) => !'[redacted]'.includes(text))
   fc.assert(
