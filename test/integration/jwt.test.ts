@@ -6,6 +6,9 @@ import { build, type TestLike } from '../build.ts'
 import { createFakeClock } from '../fake-clock.ts'
 import { createIssuer, createKey, type Algorithm, type Claims } from '../jwt-issuer.ts'
 
+/** Made once: its primes take a second and more on a busy machine. */
+const rsaKey = await createKey('k1', 'RS256')
+
 type Entry = Partial<Config['jwt'][number]>
 
 /** As the configuration gives it, defaults and all. */
@@ -37,7 +40,7 @@ await t.test(
   'tokens of each kind of key are taken, with their tenant, scopes and a bounded id',
   async (t) => {
     for (const alg of ['EdDSA', 'RS256', 'ES256'] as Algorithm[]) {
-      const key = await createKey('k1', alg)
+      const key = alg === 'RS256' ? rsaKey : await createKey('k1', alg)
       const issuer = await createIssuer(t, [key])
       const { app, ask, seconds } = await open(t, trust({ issuer: issuer.url, tenantClaim: 'org' }))
       const claims = { sub: 'ada@example.com', org: 'lab', exp: seconds() + 60, iat: seconds() }
@@ -59,7 +62,7 @@ await t.test(
 )
 
 await t.test('what is not as it must be is refused, and why is said', async (t) => {
-  const key = await createKey('k1', 'RS256')
+  const key = rsaKey
   const stranger = await createKey('k1', 'RS256')
   const issuer = await createIssuer(t, [key])
   const { ask, seconds } = await open(t, trust({ issuer: issuer.url }))
@@ -112,7 +115,7 @@ await t.test('what is not as it must be is refused, and why is said', async (t) 
 await t.test(
   'a symmetric or unlisted algorithm is refused, also with the public key as its secret',
   async (t) => {
-    const key = await createKey('k1', 'RS256')
+    const key = rsaKey
     const issuer = await createIssuer(t, [key])
     const { ask, seconds } = await open(t, trust({ issuer: issuer.url, algorithms: ['RS256'] }))
     const payload = Buffer.from(
