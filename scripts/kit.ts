@@ -6,7 +6,7 @@ import { root } from './run-tap.ts'
 
 /** What a component's first build takes at most on two cores, and the folders whose change it must be tested with. */
 export const components: Record<string, { buildMinutes: number; covers: string[] }> = {
-  postgres: { buildMinutes: 1, covers: ['plugins/storage/'] },
+  postgres: { buildMinutes: 1, covers: ['plugins/storage/', 'src/contracts/storage.ts'] },
   data: { buildMinutes: 2, covers: ['plugins/vector/', 'plugins/context/'] },
   milvus: { buildMinutes: 3, covers: ['plugins/vector/milvus/'] },
   weaviate: { buildMinutes: 15, covers: ['plugins/vector/weaviate/'] },
@@ -17,6 +17,11 @@ export const components: Record<string, { buildMinutes: number; covers: string[]
       'plugins/observability/',
       'plugins/scheduler/traces.ts',
       'src/tracing.ts',
+      'src/routes/',
+      'src/schemas/',
+      'src/errors.ts',
+      'src/validation.ts',
+      'schemathesis.toml',
       'deploy/prometheus/',
       'plugins/spec-kit/'
     ]
