@@ -1,5 +1,6 @@
 import { traceIdOf } from './trace-context.ts'
-import type { AuditRecord } from './contracts/storage.ts'
+import type { Clock } from './contracts/clock.ts'
+import type { AuditRecord, Storage } from './contracts/storage.ts'
 import type { Principal } from './schemas/token.ts'
 
 /** Who asks for a change and from where: what every audit record begins with. */
@@ -43,4 +44,32 @@ export function auditRecord(
     client,
     detail: traceparent === undefined ? detail : { ...detail, traceId: traceIdOf(traceparent) }
   }
+}
+
+/**
+ * Does what no transaction holds: a backup, a new token file, the end of a stranger's pod. That it begins is on disk
+ * before, `outcome` `done` or `failed` (with its `error`) after; of what a crash cut off only the beginning is known.
+ * Check first what may refuse it: a refusal is no change. Throws what `act` throws.
+ */
+export async function auditAct<T>(
+  { storage, clock }: { storage: Pick<Storage, 'write'>; clock: Clock },
+  by: Requester,
+  { action, subject, detail = {} }: Pick<AuditRecord, 'action' | 'subject'> & Partial<AuditRecord>,
+  act: () => T | Promise<T>
+): Promise<T> {
+  const note = (outcome: Record<string, string>) =>
+    storage.write((tx) =>
+      tx.audit.append(auditRecord(by, clock.now(), action, subject, { ...detail, ...outcome }))
+    )
+  await note({ outcome: 'begun' })
+  let result: T
+  try {
+    result = await act()
+  } catch (error) {
+    // Where this cannot be stored either, the fault of the act is what its caller must hear of.
+    await note({ outcome: 'failed', error: (error as Error).message }).catch(() => {})
+    throw error
+  }
+  await note({ outcome: 'done' })
+  return result
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { auditRecord, system, type Requester } from '../../src/audit.ts'
+import { auditAct, auditRecord, system, type Requester } from '../../src/audit.ts'
 import type { Clock } from '../../src/contracts/clock.ts'
 import type { Storage } from '../../src/contracts/storage.ts'
 import { canonicalJson } from '../../src/json.ts'
@@ -20,17 +20,9 @@ export interface Start {
 /** Records of what is no change of a row of ours. Everything else appends its record in the transaction of its change. */
 export function createAudit({ storage, clock }: AuditOptions) {
   return {
-    /** On disk when it resolves: for an act outside of the storage, before it begins. */
-    async record(
-      requester: Requester,
-      action: string,
-      subject: string,
-      detail: Record<string, unknown> = {}
-    ): Promise<void> {
-      await storage.write((tx) =>
-        tx.audit.append(auditRecord(requester, clock.now(), action, subject, detail))
-      )
-    },
+    /** An act outside of the storage, with a record before and one after. Throws what `act` throws. */
+    act: <T>(by: Requester, action: string, subject: string, act: () => Promise<T>): Promise<T> =>
+      auditAct({ storage, clock }, by, { action, subject }, act),
 
     /** A start, with what may have changed while no service was there to say so: program, configuration, database. */
     async start({ node, version, configuration }: Start): Promise<void> {

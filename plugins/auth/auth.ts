@@ -1,7 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { join } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
-import { auditRecord, system, type Requester } from '../../src/audit.ts'
+import { auditAct, auditRecord, system, type Requester } from '../../src/audit.ts'
 import type { Clock } from '../../src/contracts/clock.ts'
 import type { Page, Storage, TokenFilter, TokenRecord } from '../../src/contracts/storage.ts'
 import { RoostError } from '../../src/errors.ts'
@@ -205,13 +205,14 @@ export function createAuth(options: AuthOptions) {
           'The admin token comes from ROOST_TOKEN or ROOST_TOKEN_FILE: change it there and start the service again'
         )
       }
-      await storage.write((tx) => tx.audit.append(auditRecord(by, clock.now(), 'token.rotate', 'local')))
-      const token = replaceFile(tokenFile)
-      for (const [hex, { principal }] of verified) if (principal === admin) verified.delete(hex)
-      watches.over(admin.tokenId, 'the local token was replaced')
-      admin = newAdmin()
-      useLocal(token)
-      return { token, tokenFile }
+      return await auditAct({ storage, clock }, by, { action: 'token.rotate', subject: 'local' }, () => {
+        const token = replaceFile(tokenFile)
+        for (const [hex, { principal }] of verified) if (principal === admin) verified.delete(hex)
+        watches.over(admin.tokenId, 'the local token was replaced')
+        admin = newAdmin()
+        useLocal(token)
+        return { token, tokenFile }
+      })
     },
 
     /** Stores what is known of the use of tokens. */

@@ -1,4 +1,4 @@
-import type { Requester } from '../../src/audit.ts'
+import { auditAct, type Requester } from '../../src/audit.ts'
 import type { Transaction } from '../../src/contracts/storage.ts'
 import { currentAttempt, isFinished, type AttemptRecord, type JobRecord } from '../../src/domain/job-state.ts'
 import { toJob } from '../../src/domain/job-view.ts'
@@ -21,8 +21,8 @@ export interface EvictRequest {
 }
 
 /**
- * Removes a finished job and returns it. Null where there is none, and where jobs that depend on it have yet to learn that it failed: a start reads a dependency
- * that is gone as one that succeeded.
+ * Removes a finished job and returns it. Null where there is none, and where jobs that depend on it have yet to learn
+ * that it failed: a start reads a dependency that is gone as one that succeeded.
  */
 export async function removeFinished(tx: Transaction, id: string): Promise<JobRecord | null> {
   const job = await tx.jobs.find(id)
@@ -218,9 +218,12 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
           'policy-denied',
           `${pod} is not one of Roost's; evicting it needs the scope admin`
         )
-      await runtime.evict(pod, { namespace, graceSeconds })
-      await storage.write((tx) =>
-        tx.audit.append(context.audit(request, 'pod.evict', pod, { runtime: runtime.name, namespace }))
+      const detail = { runtime: runtime.name, namespace }
+      await auditAct(
+        context,
+        request,
+        { action: 'pod.evict', subject: pod, detail },
+        async () => await runtime.evict?.(pod, { namespace, graceSeconds })
       )
       return { jobId: null, pod }
     }

@@ -432,7 +432,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Walk the whole chain to the first entry that was altered, removed, moved or put in
+         * Walk the whole chain to the first entry that was altered, removed, moved, put in or hidden from filters
          * @description That the newest entries were cut off shows only against an anchor that was kept elsewhere: give it as `expect`.
          */
         get: operations["verifyAudit"];

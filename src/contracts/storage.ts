@@ -39,6 +39,8 @@ export interface Storage {
    * the database has a tool of its own for that (Postgres).
    */
   backup(file: string): Promise<{ bytes: number }>
+  /** Throws what a backup into `file` would be refused with: `invalid`, `not-configured`. */
+  checkBackup(file: string): void
   status(): Promise<StorageStatus>
   close(): Promise<void>
 }

@@ -123,9 +123,12 @@ export const adminRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
     },
     async (request, reply) => {
-      await app.audit.record(requesterOf(request), 'service.backup', request.body.file)
-      const { bytes } = await app.storage.backup(request.body.file)
-      return reply.code(201).send({ file: request.body.file, bytes })
+      const { file } = request.body
+      app.storage.checkBackup(file)
+      const { bytes } = await app.audit.act(requesterOf(request), 'service.backup', file, () =>
+        app.storage.backup(file)
+      )
+      return reply.code(201).send({ file, bytes })
     }
   )
 }

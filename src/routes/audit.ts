@@ -42,7 +42,8 @@ export const auditRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         operationId: 'verifyAudit',
         tags: ['admin'],
-        summary: 'Walk the whole chain to the first entry that was altered, removed, moved or put in',
+        summary:
+          'Walk the whole chain to the first entry that was altered, removed, moved, put in or hidden from filters',
         description:
           'That the newest entries were cut off shows only against an anchor that was kept elsewhere: give it as `expect`.',
         querystring: Type.Object(

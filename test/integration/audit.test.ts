@@ -1,6 +1,8 @@
-import { mkdirSync, readFileSync, renameSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import type { Runtime } from '../../src/contracts/runtime.ts'
+import { RoostError } from '../../src/errors.ts'
 import type { AuditEntry } from '../../src/schemas/audit.ts'
 import { asAdmin, build } from '../build.ts'
 import { createFakeRuntime } from '../fake-runtime.ts'
@@ -219,10 +221,66 @@ await t.test(
     t.not(again?.detail['configuration'], start?.detail['configuration'])
     t.match(
       await entriesOf(app, '&action=service.backup'),
-      [{ subject: file, actor: 'local' }],
+      [{ subject: file, actor: 'local', detail: { outcome: 'begun' } }],
       'the copy holds that it was made'
     )
     t.match(await app.storage.audit.verify(), { entries: 3, fault: null })
+  }
+)
+
+await t.test(
+  'acts outside of the storage: nothing of what was refused, and what came of the rest',
+  async (t) => {
+    const folder = t.testdir()
+    const dataDir = join(folder, 'data')
+    const fake = createFakeRuntime()
+    let isBroken = true
+    const strangers: Runtime = {
+      ...fake.runtime,
+      list: async () => [
+        {
+          name: 'stranger',
+          namespace: null,
+          node: '',
+          runtime: 'fake',
+          phase: 'Running',
+          jobId: null,
+          attempt: null,
+          startedAt: null,
+          restarts: 0,
+          resources: { cpu: 1, memory: 1, gpu: 0 }
+        }
+      ],
+      evict: async () => {
+        if (isBroken) throw new RoostError('policy-denied', 'The cluster refuses')
+      }
+    }
+    const app = await build(t, { process: 'off', dataDir, token: '' }, { runtimes: [strangers] })
+    await app.ready()
+    const headers = asLocal(dataDir)
+    const outcomes = async (action: string) =>
+      (await app.storage.audit.list({ action, limit: 9 })).items.map(({ detail }) => detail['outcome'])
+    const ask = async (url: string, payload?: object) =>
+      (await app.inject({ method: 'POST', url, headers, ...(payload === undefined ? {} : { payload }) }))
+        .statusCode
+    t.equal(await ask('/v1/backup', { file: join(folder, 'none/x.db') }), 422)
+    t.same(await outcomes('service.backup'), [], 'a refusal changed nothing')
+    t.equal(await ask('/v1/backup', { file: join(folder, 'x.db') }), 201)
+    t.same(await outcomes('service.backup'), ['done', 'begun'])
+
+    t.equal(await ask('/evict', { pod: 'stranger' }), 403)
+    isBroken = false
+    t.equal(await ask('/evict', { pod: 'stranger' }), 202)
+    t.same(await outcomes('pod.evict'), ['done', 'begun', 'failed', 'begun'])
+
+    // A folder in the place of the file: it can't be written.
+    rmSync(join(dataDir, 'token'))
+    mkdirSync(join(dataDir, 'token'))
+    t.equal(await ask('/v1/tokens/local/rotate'), 503)
+    t.same(await outcomes('token.rotate'), ['failed', 'begun'])
+    rmSync(join(dataDir, 'token'), { recursive: true })
+    t.equal(await ask('/v1/tokens/local/rotate'), 200, 'the old token is still good')
+    t.same((await outcomes('token.rotate')).slice(0, 2), ['done', 'begun'])
   }
 )
 

@@ -101,6 +101,25 @@ await t.test('what was edited, removed, moved or put in is found where it stands
   )
 })
 
+await t.test('what filters leave out is found; what was put into the index is not believed', async (t) => {
+  const dataDir = join(t.testdir(), 'data')
+  await writeChain(dataDir, 300)
+  const after = (sql: string) => verdictAfter(t, dataDir, (database) => database.exec(sql))
+  t.match(await after(`delete from audit_index where kind = 'subject' and value = 's250'`), {
+    entries: 249,
+    fault: { seq: 250, message: /^Entry 250 is whole, but filters by subject leave it out/ }
+  })
+  t.match(await after(`delete from audit_index where kind = 'tenant' and value = 'b' and seq > 3`), {
+    fault: { seq: 6, message: /filters by tenant/ }
+  })
+  const database = new Database(join(dataDir, 'roost.db'))
+  database.exec(`insert into audit_index values ('actor', 'innocent', 1)`)
+  database.close()
+  const storage = await openSqliteStorage({ dataDir })
+  t.teardown(() => storage.close())
+  t.same((await storage.audit.list({ actor: 'innocent', limit: 5 })).items, [])
+})
+
 await t.test('a cut tail is found by a head that was kept elsewhere', async (t) => {
   const dataDir = join(t.testdir(), 'data')
   const head = await writeChain(dataDir, 30)

@@ -123,6 +123,13 @@ export async function openPostgresStorage(options: PostgresStorageOptions): Prom
     return { dialect: 'postgres', writable: message === null, schemaVersion, bytes: size.bytes, message }
   }
 
+  function refuseBackup(): never {
+    throw new RoostError(
+      'not-configured',
+      `This service stores in Postgres (${place}), whose own tool takes backups: pg_dump --format=custom --file=FILE DATABASE. How to restore one: docs/operations.md`
+    )
+  }
+
   async function closeAll(): Promise<void> {
     await group.close()
     appended.clear()
@@ -138,12 +145,8 @@ export async function openPostgresStorage(options: PostgresStorageOptions): Prom
     write: group.write,
     onAppended: appended.add,
     onReread: reread.add,
-    backup: async () => {
-      throw new RoostError(
-        'not-configured',
-        `This service stores in Postgres (${place}), whose own tool takes backups: pg_dump --format=custom --file=FILE DATABASE. How to restore one: docs/operations.md`
-      )
-    },
+    backup: async () => refuseBackup(),
+    checkBackup: refuseBackup,
     status,
     close: () => (closing ??= closeAll())
   }

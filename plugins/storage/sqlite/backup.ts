@@ -50,7 +50,8 @@ export async function backUp(
   }
 }
 
-function checkTarget(file: string): void {
+/** Throws `invalid` where no backup can be written to `file`. */
+export function checkTarget(file: string): void {
   const refuse = (message: string) =>
     new RoostError('invalid', `No backup can be written to ${file}: ${message}`, {
       errors: [{ pointer: '/file', in: 'body', message }]

@@ -10,7 +10,7 @@ import { migrate, schemaVersion } from '../migrate.ts'
 import { chainRecords } from '../repositories/audit.ts'
 import { createReaders, createWriters } from '../repositories/index.ts'
 import { emptyTraces, type Session } from '../session.ts'
-import { backUp } from './backup.ts'
+import { backUp, checkTarget } from './backup.ts'
 import { createSqliteCommits } from './commits.ts'
 import { kyselyOver, SqliteConnection } from './connection.ts'
 import { describeFault } from './faults.ts'
@@ -229,6 +229,7 @@ function createStorage({ writer, reader, handPrepared, clock, log, observe, clos
     // A commit of SQLite has failed or has not: there is never a doubt.
     onReread: () => () => {},
     backup,
+    checkBackup: checkTarget,
     status,
     close: () => (closing ??= closeAll())
   }
