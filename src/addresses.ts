@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { BlockList, isIP } from 'node:net'
 import { isLoopback } from './loopback.ts'
 
 /**
@@ -29,4 +29,28 @@ export function networkOf(address: string | undefined): string {
 export function isFetchable(url: string): boolean {
   const { protocol, hostname = '' } = URL.parse(url) ?? {}
   return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname.replace(/^\[(.*)\]$/, '$1')))
+}
+
+/** What is wrong with the text of an address or a network; null where it is one. */
+export function networkFault(text: string): string | null {
+  const [address = '', prefix] = text.split('/')
+  const family = isIP(address)
+  if (family === 0)
+    return `must be an IP address or a network such as 10.0.0.0/8; got ${JSON.stringify(text)}`
+  const most = family === 4 ? 32 : 128
+  return Number(prefix ?? 0) <= most
+    ? null
+    : `must be an IP address or a network; ${text} has a prefix of ${prefix} bits, an IPv${family} one at most ${most}`
+}
+
+/** Tells whether an address is in one of these networks, which {@link networkFault} let pass; what is none is in none. */
+export function networkList(networks: readonly string[]): (address: string) => boolean {
+  const list = new BlockList()
+  const familyOf = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4')
+  for (const network of networks) {
+    const [address = '', prefix] = network.split('/')
+    const family = familyOf(address)
+    list.addSubnet(address, Number(prefix ?? (family === 'ipv6' ? 128 : 32)), family)
+  }
+  return (address) => isIP(address) !== 0 && list.check(address, familyOf(address))
 }

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
-import { BlockList, isIP, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
-import { networkOf } from './addresses.ts'
+import { networkList, networkOf } from './addresses.ts'
 import { RoostError } from './errors.ts'
 import { answerSocket } from './http.ts'
 
@@ -22,7 +22,7 @@ export function guardConnections(
   server: Server,
   { connections, connectionsPerAddress, trusted, log }: ConnectionLimits
 ): void {
-  const proxies = toBlockList(trusted)
+  const isProxy = networkList(trusted)
   const open = new Map<string, number>()
   let loggedAt = -Infinity
 
@@ -36,7 +36,7 @@ export function guardConnections(
   server.on('drop', (data) => logRefusal(data?.remoteAddress ?? 'none', 'a connection too many was refused'))
   server.on('connection', (socket: Socket) => {
     const { remoteAddress = '' } = socket
-    if (proxies.check(remoteAddress, isIP(remoteAddress) === 6 ? 'ipv6' : 'ipv4')) return
+    if (isProxy(remoteAddress)) return
     const from = networkOf(remoteAddress)
     const count = (open.get(from) ?? 0) + 1
     open.set(from, count)
@@ -59,14 +59,4 @@ export function guardConnections(
     )
     socket.destroySoon()
   })
-}
-
-function toBlockList(trusted: readonly string[]): BlockList {
-  const list = new BlockList()
-  for (const text of trusted) {
-    const [address = '', prefix] = text.split('/')
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    list.addSubnet(address, Number(prefix ?? (family === 'ipv6' ? 128 : 32)), family)
-  }
-  return list
 }

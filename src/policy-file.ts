@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { BlockList, isIP } from 'node:net'
 import type * as Yaml from 'yaml'
+import { networkFault } from './addresses.ts'
 import { PolicyFile, type Policy } from './schemas/policy.ts'
 import { compileSchema } from './validation.ts'
 
@@ -121,7 +121,7 @@ function contradictions(policies: readonly Policy[]): { pointer: string; message
         message: `"${name}" is the name of policies.${first} too; refusals name the policy, so give it a name of its own`
       })
     for (const [at, address] of (webhooks?.addresses ?? []).entries()) {
-      const fault = addressFault(address)
+      const fault = networkFault(address)
       if (fault !== null) faults.push({ pointer: `${pointer}/webhooks/addresses/${at}`, message: fault })
     }
     if (user === undefined || user.includes('{tenant}')) continue
@@ -140,28 +140,4 @@ function contradictions(policies: readonly Policy[]): { pointer: string; message
     else accounts.set(user, tenant)
   }
   return faults
-}
-
-function addressFault(text: string): string | null {
-  const [address = '', prefix] = text.split('/')
-  const family = isIP(address)
-  if (family === 0) return `must be an address or a network, such as 10.0.0.0/8; got ${JSON.stringify(text)}`
-  if (prefix !== undefined && Number(prefix) > (family === 4 ? 32 : 128))
-    return `has a prefix of ${prefix} bits; an IPv${family} network has at most ${family === 4 ? 32 : 128}`
-  return null
-}
-
-/** Whether an address is one of these addresses and networks, as {@link parsePolicies} lets them pass. */
-export function addressList(networks: readonly string[]): (address: string) => boolean {
-  const list = new BlockList()
-  for (const network of networks) {
-    const [address = '', prefix] = network.split('/')
-    const family = isIP(address) === 4 ? 'ipv4' : 'ipv6'
-    if (prefix === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(prefix), family)
-  }
-  return (address) => {
-    const family = isIP(address)
-    return family !== 0 && list.check(address, family === 4 ? 'ipv4' : 'ipv6')
-  }
 }

@@ -7,7 +7,7 @@ import {
   type Rules
 } from '../../src/domain/policy.ts'
 import { parseCpu, parseMemory } from '../../src/domain/quantity.ts'
-import { addressList } from '../../src/policy-file.ts'
+import { networkList } from '../../src/addresses.ts'
 import type { Policy } from '../../src/schemas/policy.ts'
 
 const names: picomatch.PicomatchOptions = {
@@ -110,7 +110,7 @@ export function compilePolicy(policy: Policy): CompiledPolicy {
             {
               policy: name,
               hosts: hosts.length === 0 ? { patterns: [], matches: () => false } : nameList(hosts),
-              addresses: { patterns: addresses, includes: addressList(addresses) },
+              addresses: { patterns: addresses, includes: networkList(addresses) },
               http: webhooks.http ?? false
             }
           ]

@@ -19,6 +19,9 @@ export interface SchedulerPluginOptions {
   idempotencyKeptHours: number
 }
 
+/** Plugins, each with the decorator of its name. */
+const needed = ['observability', 'storage', 'runtimes', 'capacity', 'secrets', 'policies', 'webhooks', 'node']
+
 export default fp<SchedulerPluginOptions>(
   async (app, options) => {
     const { storage, clock, runtimes, capacity, secrets, policies, webhooks, log, node, observability } = app
@@ -64,28 +67,7 @@ export default fp<SchedulerPluginOptions>(
   },
   {
     name: 'scheduler',
-    dependencies: [
-      'observability',
-      'storage',
-      'runtimes',
-      'capacity',
-      'secrets',
-      'policies',
-      'webhooks',
-      'node'
-    ],
-    decorators: {
-      fastify: [
-        'observability',
-        'storage',
-        'clock',
-        'runtimes',
-        'capacity',
-        'secrets',
-        'policies',
-        'webhooks',
-        'node'
-      ]
-    }
+    dependencies: needed,
+    decorators: { fastify: [...needed, 'clock'] }
   }
 )

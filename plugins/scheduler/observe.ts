@@ -14,27 +14,25 @@ export function createObserver({
   histogram,
   tracing
 }: Pick<Observability, 'counter' | 'histogram' | 'tracing'> = silent) {
-  const accepted = counter({ name: 'roost_jobs_accepted_total', help: 'Jobs accepted.' })
-  const finished = counter({
-    name: 'roost_jobs_finished_total',
-    help: 'Jobs that ended, by their last state.',
-    labels: ['state']
-  })
-  const placements = counter({
-    name: 'roost_placements_total',
-    help: 'Attempts that got a node, by the runtime they went to.',
-    labels: ['runtime']
-  })
-  const waits = counter({
-    name: 'roost_job_waits_total',
-    help: 'Jobs that waited a second or longer, by the reason that they were told.',
-    labels: ['reason']
-  })
-  const attempts = counter({
-    name: 'roost_attempts_total',
-    help: 'Attempts that ended, by runtime and outcome.',
-    labels: ['runtime', 'outcome']
-  })
+  const counted = (name: string, help: string, ...labels: string[]) => counter({ name, help, labels })
+  const accepted = counted('roost_jobs_accepted_total', 'Jobs accepted.')
+  const finished = counted('roost_jobs_finished_total', 'Jobs that ended, by their last state.', 'state')
+  const placements = counted(
+    'roost_placements_total',
+    'Attempts that got a node, by the runtime they went to.',
+    'runtime'
+  )
+  const waits = counted(
+    'roost_job_waits_total',
+    'Jobs that waited a second or longer, by the reason that they were told.',
+    'reason'
+  )
+  const attempts = counted(
+    'roost_attempts_total',
+    'Attempts that ended, by runtime and outcome.',
+    'runtime',
+    'outcome'
+  )
   const toStart = histogram({
     name: 'roost_job_schedule_to_start_seconds',
     help: 'From the acceptance of a job to the start of its first attempt.',
@@ -45,21 +43,17 @@ export function createObserver({
     help: 'From the start of an attempt to the first thing it printed.',
     buckets: firstLogBuckets
   })
-  const frames = counter({
-    name: 'roost_frames_appended_total',
-    help: 'Frames appended to the logs of jobs, by type.',
-    labels: ['type']
-  })
-  const output = counter({
-    name: 'roost_output_bytes_total',
-    help: 'Bytes that jobs printed and that are kept.',
-    labels: ['stream']
-  })
-  const dropped = counter({
-    name: 'roost_output_dropped_bytes_total',
-    help: 'Bytes that jobs printed beyond the cap of their log.',
-    labels: ['stream']
-  })
+  const frames = counted(
+    'roost_frames_appended_total',
+    'Frames appended to the logs of jobs, by type.',
+    'type'
+  )
+  const output = counted('roost_output_bytes_total', 'Bytes that jobs printed and that are kept.', 'stream')
+  const dropped = counted(
+    'roost_output_dropped_bytes_total',
+    'Bytes that jobs printed beyond the cap of their log.',
+    'stream'
+  )
 
   return {
     traces: createTraces(tracing),

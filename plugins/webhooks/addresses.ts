@@ -1,11 +1,12 @@
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
+import { networkList } from '../../src/addresses.ts'
 
 /*
  * Which addresses are on the public internet. Of IPv4 everything that IANA's registry of special purposes sets aside is
  * not; of IPv6 only global unicast is, without what stands for an IPv4 address (mapped, NAT64, 6to4, Teredo), for
  * documentation or for the network itself.
  */
-const notPublic4 = blockList('ipv4', [
+const isSpecial4 = networkList([
   '0.0.0.0/8',
   '10.0.0.0/8',
   '100.64.0.0/10',
@@ -23,22 +24,13 @@ const notPublic4 = blockList('ipv4', [
   // A public address in form; in Azure the metadata of the machine.
   '168.63.129.16/32'
 ])
-const global6 = blockList('ipv6', ['2000::/3'])
-const notPublic6 = blockList('ipv6', ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'])
-
-function blockList(family: 'ipv4' | 'ipv6', networks: readonly string[]): BlockList {
-  const list = new BlockList()
-  for (const network of networks) {
-    const [address, bits] = network.split('/')
-    list.addSubnet(address!, Number(bits), family)
-  }
-  return list
-}
+const isGlobal6 = networkList(['2000::/3'])
+const isSpecial6 = networkList(['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'])
 
 /** Whether this address may be called without being named. What is no address is not public. */
 export function isPublicAddress(address: string): boolean {
   const family = isIP(address)
-  if (family === 4) return !notPublic4.check(address, 'ipv4')
+  if (family === 4) return !isSpecial4(address)
   if (family !== 6 || address.includes('%')) return false
-  return global6.check(address, 'ipv6') && !notPublic6.check(address, 'ipv6')
+  return isGlobal6(address) && !isSpecial6(address)
 }

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
-import { isIP } from 'node:net'
 import { homedir, hostname } from 'node:os'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { Ajv } from 'ajv'
 import type * as Yaml from 'yaml'
+import { networkFault } from '../addresses.ts'
 import { distance, toFieldErrors } from '../validation.ts'
 import { faultsOfIssuers } from './issuers.ts'
 import {
@@ -184,11 +184,8 @@ const faultsOfOrigins = (origins: readonly string[]): string[] =>
 
 const faultsOfProxies = (proxies: readonly string[]): string[] =>
   proxies.flatMap((proxy, i) => {
-    const [address = '', prefix = '0'] = proxy.split('/')
-    const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)]!
-    return Number(prefix) <= bits
-      ? []
-      : [`trustProxy.${i} must be an IP address or a network such as 10.0.0.0/8; got ${proxy}`]
+    const fault = networkFault(proxy)
+    return fault === null ? [] : [`trustProxy.${i} ${fault}`]
   })
 
 function readSecretFile(file: string): string {

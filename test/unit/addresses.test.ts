@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createFailures } from '../../plugins/auth/failures.ts'
-import { isFetchable, networkOf } from '../../src/addresses.ts'
+import { isFetchable, networkFault, networkList, networkOf } from '../../src/addresses.ts'
 import { createFakeClock } from '../fake-clock.ts'
 
 await t.test('clients are told apart by IPv4 address and by IPv6 /64', async (t) => {
@@ -46,4 +46,14 @@ await t.test('many addresses take a bounded memory', async (t) => {
   t.equal(failures.size(), 10_000)
   t.throws(() => failures.admit('10.0.97.167'), { code: 'rate-limited' }, 'the last one is kept')
   t.doesNotThrow(() => failures.admit('10.0.0.0'), 'the first one made room')
+})
+
+await t.test('networks: what is one, and what is in them', async (t) => {
+  for (const text of ['10.0.0.0/8', '192.0.2.1', '::1', 'fd00::/8', '0.0.0.0/0'])
+    t.equal(networkFault(text), null, text)
+  for (const text of ['', 'proxy.example', '10.0.0', '10.0.0.0/33', 'fd00::/129', '10.0.0.0/x'])
+    t.match(networkFault(text), /^must be an IP address or a network/, text)
+  const isIn = networkList(['10.0.0.0/8', '192.0.2.1', 'fd00::/8'])
+  for (const address of ['10.1.2.3', '192.0.2.1', '::ffff:10.1.2.3', 'fd12::1']) t.ok(isIn(address), address)
+  for (const address of ['11.0.0.1', '192.0.2.2', '::1', '', 'proxy.example']) t.notOk(isIn(address), address)
 })
