@@ -42,6 +42,7 @@ const cacheMs = 2_000
 /** How long a verified JWT is trusted, if it lasts that long: its issuer may have given up the key. */
 const jwtCacheMs = 5 * 60_000
 const cacheSize = 10_000
+const rereadAfterMs = 1_000
 
 const digest = (token: string): string => hash('sha256', token, 'hex')
 /** Three parts of base64url; of an unsigned one the last is empty. */
@@ -76,9 +77,30 @@ export function createAuth(options: AuthOptions) {
   const failures = options.failures === null ? null : createFailures({ ...options.failures, clock })
   const watches = createWatches(clock)
   const uses = createUses({ storage, clock, log })
+  const forgetReread = storage.onReread(() => void reread())
+  let rereadTimer: { cancel(): void } | null = null
+  let isClosed = false
 
   const isOver = (principal: Principal): boolean =>
     revoked.has(principal.tokenId) || (principal.tokenId === admin.tokenId && principal !== admin)
+
+  function endRevoked(id: string): void {
+    revoked.add(id)
+    if (revoked.size > cacheSize) revoked.delete(revoked.keys().next().value!)
+    for (const [hex, { principal }] of verified) if (principal.tokenId === id) verified.delete(hex)
+    watches.over(id, 'the token was revoked')
+  }
+
+  /** A revocation whose answer was lost is found stored: what holds something open for its token hears of it too. */
+  async function reread(): Promise<void> {
+    try {
+      for (const id of watches.tokenIds())
+        if ((await storage.tokens.find(id))?.revokedAt != null) endRevoked(id)
+    } catch (error) {
+      log.warn({ err: error }, 'the tokens of open streams could not be read again; tried again')
+      if (!isClosed) rereadTimer = clock.setTimeout(() => void reread(), rereadAfterMs)
+    }
+  }
 
   async function lookUp(hex: string, presented: string): Promise<Verified> {
     if (timingSafeEqual(Buffer.from(hex, 'hex'), adminDigest)) return { principal: admin, until: Infinity }
@@ -188,10 +210,7 @@ export function createAuth(options: AuthOptions) {
         return true
       })
       if (!done) throw new RoostError('token-not-found', `No token that is in force has the id ${id}`)
-      revoked.add(id)
-      if (revoked.size > cacheSize) revoked.delete(revoked.keys().next().value!)
-      for (const [hex, { principal }] of verified) if (principal.tokenId === id) verified.delete(hex)
-      watches.over(id, 'the token was revoked')
+      endRevoked(id)
     },
 
     /**
@@ -216,7 +235,12 @@ export function createAuth(options: AuthOptions) {
     },
 
     /** Stores what is known of the use of tokens. */
-    close: uses.close
+    async close(): Promise<void> {
+      isClosed = true
+      forgetReread()
+      rereadTimer?.cancel()
+      await uses.close()
+    }
   }
 }
 

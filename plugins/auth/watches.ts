@@ -41,6 +41,7 @@ export function createWatches(clock: Clock) {
         if (ofToken.size === 0 && watching.get(tokenId) === ofToken) watching.delete(tokenId)
       }
     },
+    tokenIds: (): string[] => [...watching.keys()],
     over(tokenId: string, why: string): void {
       for (const onOver of watching.get(tokenId) ?? []) end(tokenId, onOver, why)
     }

@@ -111,7 +111,7 @@ export function createIdempotency({ storage, clock, bodyKey }: IdempotencyOption
       accept: (keep: KeepKey | null) => Promise<Submitted>
     ): Promise<Submitted> {
       if (key === undefined) return await accept(null)
-      const bodyHash = createHmac('sha256', bodyKey).update(canonicalJson(spec)).digest('hex')
+      const bodyHash = createHmac('sha256', bodyKey).update(identityOf(spec)).digest('hex')
       const name = JSON.stringify([tenant, key])
       // Of several that waited for one that failed, the first to wake goes on and the others wait for it.
       while (inFlight.has(name)) {
@@ -128,6 +128,12 @@ export function createIdempotency({ storage, clock, bodyKey }: IdempotencyOption
     }
   }
 }
+
+/**
+ * What makes two bodies the same, as it stands hashed in databases: the spec with the defaults of version 0.1, whose
+ * schema filled `timeoutSeconds` in. A default that comes or goes must change nothing here.
+ */
+const identityOf = (spec: JobSpec): string => canonicalJson({ timeoutSeconds: 3600, ...spec })
 
 const mismatch = (): RoostError =>
   new RoostError(

@@ -17,7 +17,7 @@ export interface Page {
 }
 
 export interface PagesOptions {
-  storage: Pick<Storage, 'events' | 'onAppended'>
+  storage: Pick<Storage, 'events' | 'onAppended' | 'onReread'>
   /** Most frames and about the most bytes of a page. */
   pageFrames?: number
   pageBytes?: number
@@ -41,13 +41,21 @@ export function createPages({
   const lastSeqs = new Map<string, number>()
   const waiters = new Map<string, Set<() => void>>()
 
-  const unsubscribe = storage.onAppended((grown) => {
+  const forgetAppended = storage.onAppended((grown) => {
     for (const [jobId, lastSeq] of grown) {
       const waiting = waiters.get(jobId)
       if (waiting === undefined) continue
       lastSeqs.set(jobId, lastSeq)
       for (const wake of waiting) wake()
     }
+  })
+  // Nobody was told what a commit that is found stored later appended: any log may have grown.
+  const forgetReread = storage.onReread(() => {
+    lastSeqs.clear()
+    cache.clear()
+    sizes.clear()
+    cached = 0
+    for (const waiting of waiters.values()) for (const wake of waiting) wake()
   })
 
   async function load(jobId: string, from: number): Promise<Page> {
@@ -73,6 +81,7 @@ export function createPages({
         cache.set(key, loading)
         loading.then(
           (page) => {
+            if (cache.get(key) !== loading) return
             const bytes = sizeOf(page)
             sizes.set(key, bytes)
             cached += bytes
@@ -83,7 +92,9 @@ export function createPages({
               sizes.delete(oldest)
             }
           },
-          () => cache.delete(key)
+          () => {
+            if (cache.get(key) === loading) cache.delete(key)
+          }
         )
       }
       return await loading
@@ -120,7 +131,10 @@ export function createPages({
       }
     },
 
-    close: unsubscribe
+    close(): void {
+      forgetAppended()
+      forgetReread()
+    }
   }
 }
 

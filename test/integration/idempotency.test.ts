@@ -1,6 +1,7 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import type { Job } from '../../src/schemas/job.ts'
 import { asAdmin, build } from '../build.ts'
@@ -141,4 +142,28 @@ await t.test('only an accepted job is kept, and every tenant has keys of its own
   t.not(one.json<Job>().id, two.json<Job>().id)
   await app.inject({ method: 'POST', url: '/v1/nodes/local/drain', headers: asAdmin })
   t.equal((await ask(asAdmin)).body, one.body, 'a replay is answered where a new job would be refused')
+})
+
+await t.test('a key of version 0.1 replays after the upgrade, word for word', async (t) => {
+  const dataDir = t.testdir()
+  const old = new Database(join(dataDir, 'roost.db'))
+  old.exec(readFileSync(new URL('../fixtures/database-0.1.0.sql', import.meta.url), 'utf8'))
+  const first = old.prepare('select response from idempotency').pluck().get()
+  old.close()
+  const app = await build(t, { dataDir, process: 'off' })
+  await app.ready()
+  const ask = async (more: object) => {
+    const headers = { ...asAdmin, 'idempotency-key': 'k1' }
+    const payload = { name: 'x', ...spec, ...more }
+    return await app.inject({ method: 'POST', url: '/schedule', headers, payload })
+  }
+  for (const same of [{}, { priority: 50, timeoutSeconds: 3600 }]) {
+    const answer = await ask(same)
+    t.strictSame(
+      [answer.statusCode, answer.headers['idempotency-replayed'], answer.body],
+      [202, 'true', first]
+    )
+  }
+  t.match((await ask({ timeoutSeconds: 60 })).json(), { status: 422, code: 'idempotency-mismatch' })
+  t.match(await app.storage.audit.verify(), { entries: 2, fault: null })
 })

@@ -1,14 +1,19 @@
 // kit: postgres
+import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { openPostgresStorage } from '../../plugins/storage/postgres/open.ts'
 import type { Waits } from '../../plugins/storage/postgres/writer.ts'
 import type { Job } from '../../src/schemas/job.ts'
 import type { Frame } from '../../src/schemas/frame.ts'
-import { asAdmin, build } from '../build.ts'
+import { createAuth } from '../../plugins/auth/auth.ts'
+import { createPages } from '../../plugins/stream/pages.ts'
+import { follow } from '../../plugins/stream/follow.ts'
+import { systemClock } from '../../src/contracts/clock.ts'
+import { asAdmin, build, testToken } from '../build.ts'
 import { insert, jobOf, logFrame } from '../contract/storage-samples.ts'
 import { createFakeRuntime } from '../fake-runtime.ts'
 import { startCuttingProxy, type Cut } from '../fixtures/cutting-proxy.ts'
-import { createSchema } from '../fixtures/postgres.ts'
+import { createSchema, query } from '../fixtures/postgres.ts'
 
 async function proxied(t: Test) {
   const { databaseUrl } = await createSchema(t)
@@ -106,6 +111,62 @@ await t.test('nothing is read again where the commit in doubt was not stored', a
   t.strictSame(rereads, [])
 })
 
+await t.test('closed while it connects again, it leaves no session and no lock behind', async (t) => {
+  const { databaseUrl, schema } = await createSchema(t)
+  const proxy = await startCuttingProxy(`${databaseUrl}&application_name=${schema}`)
+  t.teardown(() => proxy.close())
+  const closed = await openPostgresStorage({ databaseUrl: proxy.url, dataDir: t.testdir({}) })
+  proxy.refuse()
+  const other = await openPostgresStorage({ databaseUrl, dataDir: t.testdir({}) })
+  proxy.allow()
+  const asking = `select 1 from pg_stat_activity where application_name = '${schema}'`
+  while ((await query(`${asking} and query like '%advisory%'`)).length === 0);
+  // It is connected, and waits for the lock that the other one holds.
+  await closed.close()
+  while ((await query(asking)).length > 0);
+  await other.close()
+  const next = { databaseUrl, dataDir: t.testdir({}), waits: { lockMs: 500 } }
+  await t.resolves(openPostgresStorage(next).then((storage) => storage.close()))
+})
+
+await t.test('what a commit found later appended and revoked reaches those that wait', async (t) => {
+  const { proxy, storage, reread } = await open(t, { doubtMs: 300 })
+  const job = jobOf()
+  await insert(storage, job)
+  const auth = createAuth({
+    storage,
+    clock: systemClock,
+    log: Fastify().log,
+    dataDir: t.testdir(),
+    token: testToken,
+    failures: null,
+    jwt: null
+  })
+  t.teardown(() => auth.close())
+  const { token, record } = await auth.create({ name: 'reader', scopes: ['read:jobs'] })
+  const ended = Promise.withResolvers<string>()
+  auth.watch(await auth.authenticate(token, () => '127.0.0.1'), ended.resolve)
+  const pages = createPages({ storage })
+  t.teardown(() => pages.close())
+  const leave = new AbortController()
+  const log = follow(pages, job.id, { from: 1, signal: leave.signal })
+  await storage.write((tx) => tx.events.append(job.id, [logFrame('one')]))
+  t.match((await log.next()).value, { from: 1, to: 1 })
+  const next = log.next()
+  const cut = proxy.cutAtCommit('after').then(() => proxy.refuse())
+  const doubtful = storage.write(async (tx) => {
+    await tx.events.append(job.id, [logFrame('two')])
+    await tx.tokens.revoke(record.id, Date.now())
+  })
+  await t.rejects(doubtful, { message: /whether it is stored is not known yet/ })
+  await cut
+  proxy.allow()
+  await reread
+  t.match((await next).value, { from: 2, to: 2 })
+  t.equal(await ended.promise, 'the token was revoked')
+  leave.abort()
+})
+
 await t.test(
   'a commit that hangs: a twin is told in-flight after 5 s, and the key replays later',
   async (t) => {
@@ -194,7 +255,7 @@ async function carryThrough(t: Test, cut: Cut, skip: number, isDoubtful: boolean
   )
   const jobs = await app.inject({ url: '/v1/jobs', headers: asAdmin })
   t.equal(jobs.json<{ items: Job[] }>().items.length, 1)
-  t.match(await app.storage.audit.verify(), { brokenAt: null })
+  t.match(await app.storage.audit.verify(), { fault: null })
 }
 
 /** The commits of a job: accepted, placed, started, output, ended. */

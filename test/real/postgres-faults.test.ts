@@ -71,7 +71,7 @@ async function checkWhole(t: Test, storage: Storage, acknowledged: readonly stri
     [],
     `${acknowledged.length} acknowledged, ${found.size} there`
   )
-  t.match(await storage.audit.verify(), { brokenAt: null })
+  t.match(await storage.audit.verify(), { fault: null })
 }
 
 const isUnavailable = (error: unknown) =>

@@ -62,6 +62,10 @@ export class PostgresWriter implements CommitConnection, DatabaseConnection {
   #commits = 0
   #session: PostgresSession | null = null
   #connecting: Promise<void> | null = null
+  /** Its connection stands, its lock is not taken yet. */
+  #opening: PostgresSession | null = null
+  /** Of the next attempt for a connection. */
+  #retry: { cancel(): void } | null = null
   /** Why there is no connection, once an attempt for a new one has failed. */
   #outage: RoostError | null = null
   /** How the last connection ended. */
@@ -115,6 +119,10 @@ export class PostgresWriter implements CommitConnection, DatabaseConnection {
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#retry?.cancel()
+    this.#opening?.lose(new ConnectionLost('was given up'))
+    // An attempt that has no session yet ends its own.
+    await this.#connecting
     await this.#session?.end()
     this.#session = null
   }
@@ -243,6 +251,8 @@ export class PostgresWriter implements CommitConnection, DatabaseConnection {
       answerMs: waits.answerMs
     })
     try {
+      if (this.#closed) throw new ConnectionLost('was given up')
+      this.#opening = session
       // A commit must be on disk, whatever the server's default; and a server whose client is gone must find out.
       await session.query(
         `select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`
@@ -255,6 +265,8 @@ export class PostgresWriter implements CommitConnection, DatabaseConnection {
     } catch (error) {
       session.lose(new ConnectionLost('was given up'))
       throw error
+    } finally {
+      this.#opening = null
     }
     this.#session = session
     this.#outage = null
@@ -284,12 +296,13 @@ export class PostgresWriter implements CommitConnection, DatabaseConnection {
     if (this.#closed) return
     this.#connecting = this.#connect()
       .catch((error: unknown) => {
+        if (this.#closed) return
         this.#outage = this.#toFault(error)
         this.#failures += 1
         if (this.#failures === 1)
           this.#options.log.error({ err: this.#outage }, 'no connection to the database; tried again')
         const pauseMs = Math.min(longestPauseMs, shortestPauseMs * 2 ** (this.#failures - 1))
-        this.#options.clock.setTimeout(() => this.#reconnect(), pauseMs)
+        this.#retry = this.#options.clock.setTimeout(() => this.#reconnect(), pauseMs)
       })
       .finally(() => (this.#connecting = null))
   }
