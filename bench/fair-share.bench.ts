@@ -150,6 +150,7 @@ function waitingJob(i: number): WaitingJob {
     id: String(i).padStart(8, '0'),
     tenant: `tenant-${i % 1_000}`,
     token: 'local',
+    tokenName: 'local',
     priority: (i * 7) % 101,
     createdAt: i,
     since: i,

@@ -52,7 +52,7 @@ function fullImageName(image: string): string {
 }
 
 export interface CompiledPolicy {
-  /** Whether it applies to jobs of this tenant that the token (its id, its name where it is known) submits. */
+  /** Whether it applies to jobs of this tenant that the token (its id, its name where it has one) submits. */
   appliesTo(tenant: string, token: string, tokenName: string | null): boolean
   policy: Policy
   quotas: readonly AppliedQuota[]

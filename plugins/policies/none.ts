@@ -6,7 +6,6 @@ export const noPolicies: Policies = {
   rulesFor: () => unrestricted,
   onChange: () => () => {},
   status: () => ({ file: null, hash: null, loadedAt: null, error: null, policies: [] }),
-  learn() {},
   async reload() {},
   async open() {},
   close() {}

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { auditRecord, system } from '../../src/audit.ts'
 import type { Clock } from '../../src/contracts/clock.ts'
-import type { Page, Storage, TokenRecord } from '../../src/contracts/storage.ts'
+import type { Storage } from '../../src/contracts/storage.ts'
 import type { PolicyReader, Rules } from '../../src/domain/policy.ts'
 import { PolicyFileError, readPolicyFile, type LoadedPolicies } from '../../src/policy-file.ts'
 import type { PolicyStatus } from '../../src/schemas/policy.ts'
@@ -10,7 +10,7 @@ import { watchFile } from './watch-file.ts'
 
 export interface PoliciesOptions {
   file: string
-  storage: Pick<Storage, 'write' | 'tokens'>
+  storage: Pick<Storage, 'write'>
   clock: Clock
   log: Pick<FastifyBaseLogger, 'info' | 'warn' | 'error'>
   /** Hears of every reading of a changed file. */
@@ -34,9 +34,8 @@ const settingKey = 'policies'
 
 export function createPolicies({ file, storage, clock, log, onRead }: PoliciesOptions): Policies {
   const listeners = new Set<() => void>()
-  /** Tenant -> token -> rules. */
+  /** Tenant -> token -> rules; a token has one name for good. */
   const rules = new Map<string, Map<string, Rules>>()
-  const tokenNames = new Map<string, string>()
   let kept = 0
   let compiled: readonly CompiledPolicy[] = []
   let loaded: LoadedPolicies = { policies: [], hash: '' }
@@ -50,7 +49,7 @@ export function createPolicies({ file, storage, clock, log, onRead }: PoliciesOp
     kept = 0
   }
 
-  function rulesFor(tenant: string, token: string): Rules {
+  function rulesFor(tenant: string, token: string, tokenName: string | null): Rules {
     let ofTenant = rules.get(tenant)
     const known = ofTenant?.get(token)
     if (known !== undefined) return known
@@ -59,9 +58,8 @@ export function createPolicies({ file, storage, clock, log, onRead }: PoliciesOp
       ofTenant = undefined
     }
     if (ofTenant === undefined) rules.set(tenant, (ofTenant = new Map<string, Rules>()))
-    const name = tokenNames.get(token) ?? null
     const made = joinRules(
-      compiled.filter((policy) => policy.appliesTo(tenant, token, name)),
+      compiled.filter((policy) => policy.appliesTo(tenant, token, tokenName)),
       tenant
     )
     ofTenant.set(token, made)
@@ -125,26 +123,9 @@ export function createPolicies({ file, storage, clock, log, onRead }: PoliciesOp
       error: fault === null ? null : { at: new Date(fault.at).toISOString(), problems: [...fault.problems] },
       policies: [...loaded.policies]
     }),
-    learn(token, name) {
-      if (tokenNames.get(token) === name) return
-      if (tokenNames.size >= keptRules) tokenNames.clear()
-      tokenNames.set(token, name)
-      for (const ofTenant of rules.values()) ofTenant.delete(token)
-    },
     reload,
     async open() {
       const first = readPolicyFile(file)
-      let cursor: string | null = null
-      do {
-        const page: Page<TokenRecord> = await storage.tokens.list({
-          active: true,
-          now: clock.now(),
-          limit: 1000,
-          ...(cursor === null ? {} : { cursor })
-        })
-        for (const { id, name } of page.items) tokenNames.set(id, name)
-        cursor = page.cursor
-      } while (cursor !== null)
       await apply(first)
       watching = watchFile(
         file,

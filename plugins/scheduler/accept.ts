@@ -3,6 +3,7 @@ import type { Requester } from '../../src/audit.ts'
 import type { JobReader, Transaction } from '../../src/contracts/storage.ts'
 import { dependencyVerdict, type DependencyVerdict } from '../../src/domain/dependencies.ts'
 import { validateConstraint } from '../../src/domain/placement/constraints.ts'
+import type { Rules, Submitter } from '../../src/domain/policy.ts'
 import { decide } from '../../src/domain/decide.ts'
 import { createJob, isFinished, type JobRecord } from '../../src/domain/job-state.ts'
 import { toJob } from '../../src/domain/job-view.ts'
@@ -13,22 +14,44 @@ import type { FrameBody } from '../../src/schemas/frame.ts'
 import type { Job, JobSpec } from '../../src/schemas/job.ts'
 import type { Placement } from '../../src/schemas/placement.ts'
 import type { PolicyExplanation } from '../../src/schemas/policy.ts'
-import type { Principal } from '../../src/schemas/token.ts'
+import { tokenNameOf, type Principal } from '../../src/schemas/token.ts'
 import type { FieldError } from '../../src/schemas/problem.ts'
-import { createAdmission, type Submitter } from './admission.ts'
+import { createAdmission } from './admission.ts'
 import type { SchedulerContext } from './context.ts'
 import { createIdempotency, type KeepKey, type Submitted } from './idempotency.ts'
 import { localNode, toPlacementJob, toQueueEntry } from './placing.ts'
 import { traceVariable, withTrace } from './traces.ts'
 import { keepWebhook } from './webhook.ts'
 
+const submitterOf = (principal: Principal): Submitter => ({
+  tenant: principal.tenant,
+  token: principal.tokenId,
+  tokenName: tokenNameOf(principal)
+})
+
+const submitterOfJob = ({ tenant, submittedBy, submittedByName }: JobRecord): Submitter => ({
+  tenant,
+  token: submittedBy,
+  tokenName: submittedByName
+})
+
 export interface SubmitOptions extends Requester {
   /** Given by the client; the same key and body replay the first answer. */
   idempotencyKey?: string
   /** Refuse where an unfinished job has the same name. */
   uniqueName?: boolean
-  /** The job of which this is another run. */
-  rerunOf?: string
+  /** The job of which this is another run: it is that one's submitter who submits it. */
+  rerunOf?: JobRecord
+}
+
+/** What a task takes beyond the right to submit jobs. Throws `forbidden`. */
+function requireTaskScope({ task }: JobSpec, { name, scopes }: Principal): void {
+  if (task.type === 'llm' && !scopes.has('llm:invoke'))
+    throw new RoostError(
+      'forbidden',
+      `An llm task needs the scope llm:invoke too; the token "${name}" has ${[...scopes].join(', ')}`,
+      { kind: 'scope' }
+    )
 }
 
 /** Checks, explains and accepts jobs. */
@@ -38,10 +61,8 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
   const admission = createAdmission(context)
   const taskChecks = new Map<string, (task: unknown) => FieldError[]>()
 
-  function submitterOf({ tenant, tokenId, name }: Principal): Submitter {
-    context.policies.learn(tokenId, name)
-    return { tenant, token: tokenId }
-  }
+  const rulesOf = ({ tenant, token, tokenName }: Submitter): Rules =>
+    context.policies.rulesFor(tenant, token, tokenName)
 
   /** What no schema can say. Every field at fault at once. */
   function check(spec: JobSpec): void {
@@ -77,8 +98,8 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       throw new RoostError('invalid', `${errors[0]!.pointer} ${errors[0]!.message}`, { errors })
   }
 
-  const asPlacementJob = (spec: JobSpec, { tenant, token }: Submitter): PlacementJob =>
-    toPlacementJob('new', spec, context.policies.rulesFor(tenant, token).constraints)
+  const asPlacementJob = (spec: JobSpec, submitter: Submitter): PlacementJob =>
+    toPlacementJob('new', spec, rulesOf(submitter).constraints)
 
   function explainNow(job: PlacementJob): Placement {
     return explain(job, [localNode(context)], { seed: 0 })
@@ -111,9 +132,9 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       : null
   }
 
-  async function loadLogUsage({ tenant, token }: Submitter): Promise<void> {
-    const { logUsage, policies } = context
-    if (logUsage.isBounded(policies.rulesFor(tenant, token))) await logUsage.load(tenant)
+  async function loadLogUsage(submitter: Submitter): Promise<void> {
+    const { logUsage } = context
+    if (logUsage.isBounded(rulesOf(submitter))) await logUsage.load(submitter.tenant)
   }
 
   /** What the job waits for. Throws `invalid` where it names a job that this tenant does not have. */
@@ -145,10 +166,10 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
   async function insert(
     tx: Transaction,
     spec: JobSpec,
+    { tenant, token, tokenName }: Submitter,
     options: SubmitOptions,
     now: number
   ): Promise<{ job: JobRecord; waitingFor: string[]; frames: FrameBody[] }> {
-    const { tenant } = options.principal
     const verdict = await requireDependencies(tx.jobs, tenant, spec)
     const waitingFor = 'waitingFor' in verdict ? verdict.waitingFor : []
     if (options.uniqueName === true && spec.name !== undefined) {
@@ -158,7 +179,7 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
           extra: { jobId: other.id }
         })
     }
-    const created = createJob(newId(now), tenant, spec, now, options.principal.tokenId)
+    const created = createJob(newId(now), tenant, spec, now, token, tokenName)
     let { job } = created
     const frames: FrameBody[] = created.frames
     if (waitingFor.length > 0)
@@ -183,7 +204,7 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       }
     }
     const lastSeq = await tx.events.append(job.id, frames)
-    const { rerunOf } = options
+    const rerunOf = options.rerunOf?.id
     await tx.audit.append(
       context.audit(options, rerunOf === undefined ? 'job.submit' : 'job.rerun', job.id, {
         name: spec.name,
@@ -208,20 +229,26 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
   async function acceptNew(
     asked: JobSpec,
     options: SubmitOptions,
+    traceparent: string | undefined,
     keepKey: KeepKey | null
   ): Promise<Submitted> {
     check(asked)
-    const submitter = submitterOf(options.principal)
-    const spec = admission.prepare(asked, submitter)
-    admission.requireAllowed(spec, submitter)
+    const { principal, rerunOf } = options
+    const submitter = rerunOf === undefined ? submitterOf(principal) : submitterOfJob(rerunOf)
+    const prepared = admission.prepare(asked, submitter)
+    admission.requireAllowed(prepared, submitter)
+    // Who may not submit it may not have it run by another one's leave.
+    if (rerunOf?.tenant === principal.tenant) admission.requireAllowed(prepared, submitterOf(principal))
+    // Not before: policies speak of what the job asks, and this is the service's own.
+    const spec = withTrace(prepared, traceparent)
     const refusal = drained() ?? unplaceable(asPlacementJob(spec, submitter))
     if (refusal !== null) throw refusal
-    if (spec.webhook !== undefined) await context.webhooks.require(spec.webhook, options.principal)
+    if (spec.webhook !== undefined) await context.webhooks.require(spec.webhook, submitter)
     await loadLogUsage(submitter)
     const place = admission.takePlace(submitter)
     let accepted: Awaited<ReturnType<typeof store>> | null = null
     try {
-      accepted = await store(spec, options, keepKey)
+      accepted = await store(spec, submitter, options, keepKey)
       context.observe.accepted()
       context.observe.appended(accepted.frames)
       enqueue(accepted.record, accepted.waitingFor)
@@ -231,10 +258,10 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
     return { job: accepted.job, replayed: false, headers: place.headers }
   }
 
-  async function store(spec: JobSpec, options: SubmitOptions, keepKey: KeepKey | null) {
+  async function store(spec: JobSpec, submitter: Submitter, options: SubmitOptions, keepKey: KeepKey | null) {
     const now = clock.now()
     return await storage.write(async (tx) => {
-      const { job: record, waitingFor, frames } = await insert(tx, spec, options, now)
+      const { job: record, waitingFor, frames } = await insert(tx, spec, submitter, options, now)
       const job = toJob(record)
       if (keepKey !== null) await keepKey(tx, job, now)
       return { record, waitingFor, frames, job }
@@ -243,25 +270,27 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
 
   return {
     /**
-     * Accepts a job: when this resolves it is on disk. Throws `invalid`, `unplaceable`, `name-in-use`,
+     * Accepts a job: when this resolves it is on disk. Throws `invalid`, `forbidden`, `unplaceable`, `name-in-use`,
      * `idempotency-mismatch`, `idempotency-in-flight`, `policy-denied`, `quota-exceeded`, `draining`, `storage-unavailable`.
      */
     async submit(spec: JobSpec, options: SubmitOptions): Promise<Submitted> {
       const { tenant } = options.principal
+      requireTaskScope(spec, options.principal)
       return await context.observe.traces.accept(options.traceparent, (stored) =>
         idempotency.once(tenant, options.idempotencyKey, spec, (keep) =>
-          acceptNew(withTrace(spec, stored), options, keep)
+          acceptNew(spec, options, stored, keep)
         )
       )
     },
 
-    /** Where the job would go now and why, and what refuses it; stores nothing. Throws `invalid`, `policy-denied`. */
+    /** Where the job would go now and why, and what refuses it; stores nothing. Throws `invalid`, `forbidden`, `policy-denied`. */
     async plan(spec: JobSpec, principal: Principal): Promise<Placement> {
+      requireTaskScope(spec, principal)
       check(spec)
       const submitter = submitterOf(principal)
       const prepared = admission.prepare(spec, submitter)
       admission.requireAllowed(prepared, submitter)
-      if (spec.webhook !== undefined) await context.webhooks.require(spec.webhook, principal)
+      if (spec.webhook !== undefined) await context.webhooks.require(spec.webhook, submitter)
       await requireDependencies(storage.jobs, principal.tenant, spec)
       await loadLogUsage(submitter)
       const job = asPlacementJob(prepared, submitter)
@@ -287,18 +316,21 @@ export function createAccept(context: SchedulerContext, bodyKey: Buffer) {
       await context.logUsage.load(tenant)
       return admission.explain(
         spec,
-        tenant === principal.tenant ? submitterOf(principal) : { tenant, token: '' }
+        tenant === principal.tenant ? submitterOf(principal) : { tenant, token: '', tokenName: null }
       )
     },
 
-    /** The same spec once more, as a job of its own. Throws `job-not-found` and what `submit` throws. */
+    /**
+     * The same spec once more, as a job of its own. It belongs to the tenant and the token of the first one, whoever asks:
+     * nobody's spec gets the rights of another. Throws `job-not-found` and what `submit` throws.
+     */
     async rerun(id: string, options: SubmitOptions): Promise<Job> {
       const earlier = await context.require(id, options.principal)
       const { dependsOn: _, ...spec } = earlier.spec
       // The rerun is part of the trace of whoever asks for it.
       const { [traceVariable]: _trace, ...env } = spec.env ?? {}
       return (
-        await this.submit(spec.env === undefined ? spec : { ...spec, env }, { ...options, rerunOf: id })
+        await this.submit(spec.env === undefined ? spec : { ...spec, env }, { ...options, rerunOf: earlier })
       ).job
     }
   }

@@ -5,7 +5,7 @@ import {
   withDefaults,
   type Finding
 } from '../../src/domain/policy-checks.ts'
-import { unrestricted, type AppliedQuota, type Rules } from '../../src/domain/policy.ts'
+import { unrestricted, type AppliedQuota, type Rules, type Submitter } from '../../src/domain/policy.ts'
 import { RoostError } from '../../src/errors.ts'
 import type { JobSpec } from '../../src/schemas/job.ts'
 import type { PolicyCheck, PolicyExplanation } from '../../src/schemas/policy.ts'
@@ -14,13 +14,6 @@ import { createSubmissions, windowMs } from './submissions.ts'
 
 /** What a refused client may wait for before it asks again, where no clock says it. */
 const retryAfterSeconds = { queued: 5, logBytes: 60 } as const
-
-/** Whose job it is: what quotas count by. */
-export interface Submitter {
-  tenant: string
-  /** Id of the token. */
-  token: string
-}
 
 /** A place among those that may be accepted; it must be left, whether the job was accepted or not. */
 export interface Place {
@@ -40,6 +33,9 @@ export function createAdmission(context: SchedulerContext) {
   const submissions = createSubmissions()
   /** Jobs between admission and the queue, by tenant and by token. */
   const arriving = new Map<string, number>()
+
+  const rulesOf = ({ tenant, token, tokenName }: Submitter): Rules =>
+    policies.rulesFor(tenant, token, tokenName)
 
   const keyOf = (per: AppliedQuota['per'], { tenant, token }: Submitter): string =>
     per === 'tenant' ? tenant : `${tenant} ${token}`
@@ -102,9 +98,9 @@ export function createAdmission(context: SchedulerContext) {
   }
 
   /** Refuses what these policies never let in. Throws `policy-denied`, every field at fault at once. */
-  function requireAllowed(spec: JobSpec, { tenant, token }: Submitter): void {
-    const rules = policies.rulesFor(tenant, token)
-    const fault = findAccountFault(spec, tenant, rules)
+  function requireAllowed(spec: JobSpec, submitter: Submitter): void {
+    const rules = rulesOf(submitter)
+    const fault = findAccountFault(spec, submitter.tenant, rules)
     if (fault !== null) {
       const { policy, limit, value, message } = fault
       throw new RoostError('policy-denied', message, {
@@ -129,7 +125,7 @@ export function createAdmission(context: SchedulerContext) {
 
   /** Why one job more would be refused now; null where it would not. */
   function quotaRefusal(submitter: Submitter): RoostError | null {
-    const rules = policies.rulesFor(submitter.tenant, submitter.token)
+    const rules = rulesOf(submitter)
     if (rules.quotas.length === 0) return null
     const now = clock.now()
     const refused = checkQuotas(rules, usageOf(submitter, now), false)
@@ -138,7 +134,7 @@ export function createAdmission(context: SchedulerContext) {
 
   /** Takes a place for one job more. Throws `quota-exceeded`. */
   function takePlace(submitter: Submitter): Place {
-    const rules = policies.rulesFor(submitter.tenant, submitter.token)
+    const rules = rulesOf(submitter)
     if (rules.quotas.length === 0) return freePlace
     const refusal = quotaRefusal(submitter)
     if (refusal !== null) throw refusal
@@ -215,13 +211,12 @@ export function createAdmission(context: SchedulerContext) {
     quotaRefusal,
     takePlace,
     /** The job with what the policies give it. */
-    prepare: (spec: JobSpec, { tenant, token }: Submitter): JobSpec =>
-      withDefaults(spec, policies.rulesFor(tenant, token)),
+    prepare: (spec: JobSpec, submitter: Submitter): JobSpec => withDefaults(spec, rulesOf(submitter)),
 
     /** Every check of the job with what it compares, also those that it passes. */
     explain(asked: JobSpec, submitter: Submitter): PolicyExplanation {
       const { tenant, token } = submitter
-      const rules = policies.rulesFor(tenant, token)
+      const rules = rulesOf(submitter)
       const spec = withDefaults(asked, rules)
       const fault = findAccountFault(spec, tenant, rules)
       const checks: PolicyCheck[] = [

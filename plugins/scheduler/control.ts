@@ -66,7 +66,7 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
   /** What policies protect stays, whoever asks. Throws `policy-denied`. */
   function requireEvictable(job: JobRecord, { startedAt }: AttemptRecord): void {
     const ranSeconds = startedAt === null ? 0 : Math.max(0, (context.clock.now() - startedAt) / 1000)
-    const rules = context.policies.rulesFor(job.tenant, job.submittedBy)
+    const rules = context.policies.rulesFor(job.tenant, job.submittedBy, job.submittedByName)
     const refusal = evictionRefusal(rules, job.spec, ranSeconds)
     if (refusal === null) return
     const { message, ...extra } = refusal

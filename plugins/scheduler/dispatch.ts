@@ -159,7 +159,7 @@ export function createDispatch(context: SchedulerContext, endAttempt: (id: strin
         })
         return
       }
-      const rules = context.policies.rulesFor(job.tenant, job.submittedBy)
+      const rules = context.policies.rulesFor(job.tenant, job.submittedBy, job.submittedByName)
       const secrets = await context.secrets.resolve(job.tenant, job.spec.secrets ?? {})
       if ('missing' in secrets && how === 'start') {
         await fail(
@@ -237,7 +237,7 @@ export function toOrder(
 ): AttemptOrder {
   const attempt = currentAttempt(job)!
   const { spec } = job
-  const rules = context.policies.rulesFor(job.tenant, job.submittedBy)
+  const rules = context.policies.rulesFor(job.tenant, job.submittedBy, job.submittedByName)
   const { cpu, memory } = spec.limits ?? {}
   return {
     name: attemptName(job.id, attempt.number),

@@ -24,7 +24,7 @@ export function createExplain(context: SchedulerContext) {
   let positions = { waiting: -1, running: -1, countAgainAt: 0, byId: new Map<string, number>() }
 
   const total = (): Amounts => toAmounts(capacity.allocatable())
-  const weight = (tenant: string) => policies.rulesFor(tenant, '').weight
+  const weight = (tenant: string) => policies.rulesFor(tenant, '', null).weight
 
   /** Every waiting job in the order of its turn; see `turns`. */
   const order = () => turns({ waiting: queue, running, total: total(), weight, now: clock.now() })
@@ -89,7 +89,7 @@ export function createExplain(context: SchedulerContext) {
         { what: 'node', needed: 1, available: 0, message: 'resume it with: roost undrain' }
       ])
     const over = overQuota(
-      policies.rulesFor(entry.tenant, entry.token).quotas,
+      policies.rulesFor(entry.tenant, entry.token, entry.tokenName).quotas,
       heldBy(running, entry),
       entry.needs
     )

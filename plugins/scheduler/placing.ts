@@ -45,15 +45,19 @@ const endsAfterDeadlineMs = (timeoutGraceSeconds + 1) * 1000
 /** A job as the queue keeps it. */
 export function toQueueEntry(
   context: SchedulerContext,
-  job: Pick<JobRecord, 'id' | 'tenant' | 'submittedBy' | 'spec' | 'createdAt' | 'notBefore' | 'attempts'>,
+  job: Pick<
+    JobRecord,
+    'id' | 'tenant' | 'submittedBy' | 'submittedByName' | 'spec' | 'createdAt' | 'notBefore' | 'attempts'
+  >,
   waitingFor: Iterable<string>
 ): WaitingJob {
-  const { constraints } = context.policies.rulesFor(job.tenant, job.submittedBy)
+  const { constraints } = context.policies.rulesFor(job.tenant, job.submittedBy, job.submittedByName)
   const asked = toPlacementJob(job.id, job.spec, constraints)
   return {
     ...asked,
     needs: toAmounts(asked.resources),
     token: job.submittedBy,
+    tokenName: job.submittedByName,
     longestMs: timeoutSeconds(job.spec) * 1000 + endsAfterDeadlineMs,
     since: job.attempts.at(-1)?.finishedAt ?? job.createdAt,
     preemptedBy: job.attempts.flatMap(({ preemptedBy }) => preemptedBy ?? []),
@@ -68,7 +72,7 @@ export function toQueueEntry(
 /** After a change of policies: which nodes each waiting job may use now. */
 export function refreshConstraints({ queue, policies }: SchedulerContext): void {
   for (const entry of queue.all()) {
-    const { constraints } = policies.rulesFor(entry.tenant, entry.token)
+    const { constraints } = policies.rulesFor(entry.tenant, entry.token, entry.tokenName)
     const own = entry.constraints.filter(({ policy }) => policy === undefined)
     if (constraints.length === 0 && own.length === entry.constraints.length) continue
     // What decides where it fits decides its place in the index: it leaves and comes back.
@@ -81,11 +85,12 @@ export function refreshConstraints({ queue, policies }: SchedulerContext): void 
 
 /** A job that has just got its room, before its attempt is stored. */
 export function toRunningEntry(entry: WaitingJob, now: number): RunningJob {
-  const { id, tenant, token, needs, priority } = entry
+  const { id, tenant, token, tokenName, needs, priority } = entry
   return {
     id,
     tenant,
     token,
+    tokenName,
     needs,
     priority,
     // Not before it has begun.
@@ -105,6 +110,7 @@ export function toRunningJob(job: JobRecord, now: number): RunningJob {
     id: job.id,
     tenant: job.tenant,
     token: job.submittedBy,
+    tokenName: job.submittedByName,
     needs: toAmounts(requestsOf(job.spec)),
     priority: job.spec.priority ?? 50,
     preemptible: job.spec.preemptible ?? false,

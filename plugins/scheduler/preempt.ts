@@ -29,7 +29,7 @@ export function createPreempt(context: SchedulerContext, endAttempt: (id: string
         for (const { victim, attempt } of chosen) {
           const record = await tx.jobs.find(victim.id)
           if (record === null || attempt === null) continue
-          const { graceSeconds } = policies.rulesFor(victim.tenant, victim.token).preemption
+          const { graceSeconds } = policies.rulesFor(victim.tenant, victim.token, victim.tokenName).preemption
           const outcome = decide(
             record,
             { type: 'preempt', attempt, preemptedFor: job.id, graceSeconds },

@@ -160,8 +160,8 @@ export function createProgress(context: SchedulerContext) {
   async function storeOutput(held: LiveAttempt, said: Output): Promise<void> {
     const { jobId, number, tenant } = held
     const { logUsage } = context
-    const token = running.get(jobId)?.token ?? ''
-    const rules = context.policies.rulesFor(tenant, token)
+    const { token, tokenName } = running.get(jobId) ?? { token: '', tokenName: null }
+    const rules = context.policies.rulesFor(tenant, token, tokenName)
     const isCounted = logUsage.isBounded(rules)
     if (isCounted) await logUsage.load(tenant)
     const room = logUsage.room(rules, tenant, token)

@@ -8,7 +8,7 @@ import { createExplain } from './explain.ts'
 import { newId } from '../../src/ids.ts'
 import type { Job, JobSpec, JobState } from '../../src/schemas/job.ts'
 import type { Placement } from '../../src/schemas/placement.ts'
-import type { Principal } from '../../src/schemas/token.ts'
+import { tokenNameOf, type Principal } from '../../src/schemas/token.ts'
 import { createAccept } from './accept.ts'
 import { createContext, maySee, type SchedulerOptions } from './context.ts'
 import { createControl, removeFinished, summaryOf } from './control.ts'
@@ -137,10 +137,20 @@ export async function createScheduler(options: SchedulerOptions) {
     async plan(spec: JobSpec, principal: Principal): Promise<Placement> {
       const placement = await accept.plan(spec, principal)
       const { tenant, tokenId: submittedBy } = principal
+      const submittedByName = tokenNameOf(principal)
       const states = await storage.jobs.states(tenant, spec.dependsOn ?? [])
       const unfinished = [...states.keys()].filter((id) => states.get(id) !== 'succeeded')
       const now = clock.now()
-      const job = { id: newId(now), tenant, submittedBy, spec, createdAt: now, notBefore: null, attempts: [] }
+      const job = {
+        id: newId(now),
+        tenant,
+        submittedBy,
+        submittedByName,
+        spec,
+        createdAt: now,
+        notBefore: null,
+        attempts: []
+      }
       const isRefused = placement.refusal != null
       return {
         ...placement,

@@ -20,6 +20,7 @@ export async function keepWebhook(tx: Transaction, job: JobRecord): Promise<void
     jobId: job.id,
     tenant: job.tenant,
     submittedBy: job.submittedBy,
+    submittedByName: job.submittedByName,
     url,
     host: 'fault' in target ? '' : target.host,
     secret,

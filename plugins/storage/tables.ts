@@ -58,6 +58,7 @@ export interface WebhookTable {
   job_id: string
   tenant: string
   submitted_by: string
+  submitted_by_name: string | null
   url: string
   host: string
   secret: string | null
@@ -100,6 +101,7 @@ export interface JobTable {
   placement: string | null
   /** Id of the token, or `local`. */
   submitted_by: string
+  submitted_by_name: string | null
 }
 
 export interface AttemptTable {

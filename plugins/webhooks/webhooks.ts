@@ -6,12 +6,12 @@ import {
   allowsPrivateAddress,
   webhookRefusal,
   type PolicyReader,
-  type Rules
+  type Rules,
+  type Submitter
 } from '../../src/domain/policy.ts'
 import { readTarget, type WebhookTarget } from '../../src/domain/webhook.ts'
 import { RoostError } from '../../src/errors.ts'
 import type { JobSpec } from '../../src/schemas/job.ts'
-import type { Principal } from '../../src/schemas/token.ts'
 import type { WebhookDelivery as ShownDelivery } from '../../src/schemas/webhook.ts'
 import type { Secrets } from '../secrets/index.ts'
 import { isPublicAddress } from './addresses.ts'
@@ -54,7 +54,7 @@ export function createWebhooks(options: WebhooksOptions) {
   /** One try, under the policies as they are now. What goes wrong is told to the owner of the job, not thrown. */
   async function deliver(delivery: WebhookDelivery, signal: AbortSignal): Promise<Tried> {
     try {
-      const rules = policies.rulesFor(delivery.tenant, delivery.submittedBy)
+      const rules = policies.rulesFor(delivery.tenant, delivery.submittedBy, delivery.submittedByName)
       const target = readTarget(delivery.url)
       if ('fault' in target) throw new Error(`The URL ${target.fault}`)
       const refusal = targetRefusal(rules, target)
@@ -88,10 +88,10 @@ export function createWebhooks(options: WebhooksOptions) {
     wake: outbox.wake,
 
     /** Refuses a webhook that could never be made. Throws `invalid`, `policy-denied`. */
-    async require({ url, secret }: Webhook, { tenant, tokenId }: Principal): Promise<void> {
+    async require({ url, secret }: Webhook, { tenant, token, tokenName }: Submitter): Promise<void> {
       const target = readTarget(url)
       if ('fault' in target) throw invalid('/webhook/url', target.fault)
-      const rules = policies.rulesFor(tenant, tokenId)
+      const rules = policies.rulesFor(tenant, token, tokenName)
       const refusal =
         targetRefusal(rules, target) ?? (isIP(target.host) === 0 ? null : addressRefusal(rules, target.host))
       if (refusal !== null) throw new RoostError('policy-denied', `The webhook is refused: ${refusal}`)

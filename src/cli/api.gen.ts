@@ -11,7 +11,7 @@ export interface paths {
         put?: never;
         /**
          * Accept a job
-         * @description The job is on disk before the reply. `Idempotency-Key` (quoted or bare) replays the first answer to the same body. With `dryRun` nothing is stored: the placement is explained. A busy node is no error: the job is `queued` and says why.
+         * @description The job is on disk before the reply. `Idempotency-Key` (quoted or bare) replays the first answer to the same body. With `dryRun` nothing is stored: the placement is explained. A busy node is no error: the job is `queued` and says why. An `llm` task needs the scope `llm:invoke` too, also in a dry run.
          */
         post: operations["scheduleJob"];
         delete?: never;
@@ -70,7 +70,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Run the same spec once more, without its dependencies, as a job of its own */
+        /**
+         * Run the same spec once more, without its dependencies, as a job of its own
+         * @description The new job belongs to the tenant and the token of the first one, whoever asks: their policies, quotas, secrets, account and webhook. Who asks stands in the audit (`actor`), and in the own tenant must be allowed by policy to submit it. An `llm` task needs the scope `llm:invoke` too.
+         */
         post: operations["rerunJob"];
         delete?: never;
         options?: never;

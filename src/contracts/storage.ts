@@ -321,8 +321,9 @@ export interface WebhookDelivery {
   id: string
   jobId: string
   tenant: string
-  /** The token that submitted the job: its policies say where the call may go. */
+  /** The token that submitted the job, and its name: its policies say where the call may go. */
   submittedBy: string
+  submittedByName: string | null
   url: string
   host: string
   /** Name of the secret that signs it; null = the tenant's own. */

@@ -25,6 +25,8 @@ export interface JobRecord {
   lastSeq: number
   /** Id of the token that submitted it, or `local`: quotas may count by token. */
   submittedBy: string
+  /** The name of that token: policies may go by it, also when the token is long gone. Null where it has none. */
+  submittedByName: string | null
 }
 
 export interface AttemptRecord {
@@ -166,7 +168,8 @@ export function createJob(
   tenant: string,
   spec: JobSpec,
   now: number,
-  submittedBy = 'local'
+  submittedBy = 'local',
+  submittedByName: string | null = 'local'
 ): { job: JobRecord; frames: FrameBody[] } {
   const job: JobRecord = {
     id,
@@ -186,7 +189,8 @@ export function createJob(
     notBefore: null,
     intent: null,
     lastSeq: 0,
-    submittedBy
+    submittedBy,
+    submittedByName
   }
   return {
     job,

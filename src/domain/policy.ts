@@ -93,11 +93,21 @@ export interface Rules {
   webhooks: readonly WebhookBounds[]
 }
 
+/** Whose job it is: what policies go by and quotas count by. */
+export interface Submitter {
+  tenant: string
+  /** Id of the token. */
+  token: string
+  /** Its name; null where policies cannot go by one. */
+  tokenName: string | null
+}
+
 export interface PolicyReader {
-  /** The rules for jobs of `tenant` submitted by `token` (its id). Cheap: the answer is kept until the policies change. */
-  rulesFor(tenant: string, token: string): Rules
-  /** Tells the name of a token: policies may go by names, while jobs keep no more than the id. */
-  learn(token: string, name: string): void
+  /**
+   * The rules for jobs of `tenant` submitted by `token` (its id); `tokenName` is its name, as the job keeps it, or null.
+   * Cheap: the answer is kept until the policies change.
+   */
+  rulesFor(tenant: string, token: string, tokenName: string | null): Rules
   /** Called after the policies have changed. Returns the unsubscribe. */
   onChange(listener: () => void): () => void
 }

@@ -56,7 +56,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         tags: ['jobs'],
         summary: 'Accept a job',
         description:
-          'The job is on disk before the reply. `Idempotency-Key` (quoted or bare) replays the first answer to the same body. With `dryRun` nothing is stored: the placement is explained. A busy node is no error: the job is `queued` and says why.',
+          'The job is on disk before the reply. `Idempotency-Key` (quoted or bare) replays the first answer to the same body. With `dryRun` nothing is stored: the placement is explained. A busy node is no error: the job is `queued` and says why. An `llm` task needs the scope `llm:invoke` too, also in a dry run.',
         querystring: Type.Object(
           {
             dryRun: Type.Optional(
@@ -241,6 +241,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox = async (app) => {
         operationId: 'rerunJob',
         tags: ['jobs'],
         summary: 'Run the same spec once more, without its dependencies, as a job of its own',
+        description:
+          'The new job belongs to the tenant and the token of the first one, whoever asks: their policies, quotas, secrets, account and webhook. Who asks stands in the audit (`actor`), and in the own tenant must be allowed by policy to submit it. An `llm` task needs the scope `llm:invoke` too.',
         params: JobParams,
         response: {
           202: { ...ref(Job), description: 'A new job, queued.', headers: { location } },

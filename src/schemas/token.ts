@@ -15,6 +15,10 @@ export interface Principal {
   expiresAt?: number
 }
 
+/** The name that policies may go by: the subject of a JWT is its issuer's word, and none of this service's names. */
+export const tokenNameOf = ({ tokenId, name }: Principal): string | null =>
+  tokenId.startsWith('jwt:') ? null : name
+
 export const Token = Type.Object(
   {
     id: Type.String(),

@@ -74,6 +74,7 @@ export const jobCases: StorageCases = {
       finishedAt: at + 2,
       notBefore: at + 3,
       submittedBy: 'tok_1',
+      submittedByName: 'ci-1',
       intent: { kind: 'evict', reason: 'r', requeue: true, graceSeconds: 5 }
     })
     await insert(storage, bare, full)

@@ -4,7 +4,7 @@ import t from 'tap'
 import type { Placement } from '../../src/schemas/placement.ts'
 import { asAdmin } from '../build.ts'
 import { createFakeClock } from '../fake-clock.ts'
-import { jobOf, openPolicyApp, problemOf, type Answer } from '../fixtures/policy-app.ts'
+import { jobOf, openPolicyApp, problemOf, running, type Answer } from '../fixtures/policy-app.ts'
 
 const statuses = (answers: readonly Answer[]) => answers.map(({ statusCode }) => statusCode)
 
@@ -161,7 +161,7 @@ await t.test('what is never allowed is 403, with every field at fault', async (t
     job: {cpu: 2, memory: 1Gi, gpu: 0, timeoutSeconds: 600}
 `
   )
-  const { headers } = await tokenOf('a')
+  const { headers } = await tokenOf('a', 'test', ['write:jobs', 'llm:invoke'])
   const refused = await submit(headers, {
     env: { APP_ONE: '1', LD_PRELOAD: '/x' },
     secrets: { TOKEN: 'token' },
@@ -478,19 +478,3 @@ await t.test(
     t.same([runs, queued], [1, 1])
   }
 )
-
-/** Resolves when so many attempts run. */
-async function running(app: Awaited<ReturnType<typeof openPolicyApp>>['app'], count: number): Promise<void> {
-  const isReached = async () => (await app.storage.jobs.countByState()).running === count
-  if (await isReached()) return
-  await new Promise<void>((resolve) => {
-    const stop = app.storage.onAppended(
-      () =>
-        void isReached().then((reached) => {
-          if (!reached) return
-          stop()
-          resolve()
-        })
-    )
-  })
-}

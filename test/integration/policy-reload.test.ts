@@ -23,7 +23,7 @@ async function changed(app: App, change: () => void): Promise<void> {
   await heard
   clearInterval(alive)
 }
-const boundOf = (app: App) => app.policies.rulesFor('a', 'token').quotas[0]?.queued
+const boundOf = (app: App) => app.policies.rulesFor('a', 'token', null).quotas[0]?.queued
 
 await t.test(
   'a file that is written anew, in place or by a rename, is in force a moment later',

@@ -13,6 +13,7 @@ const running = (id: string, more: Partial<RunningJob> = {}): RunningJob => ({
   id,
   tenant: 'a',
   token: 'local',
+  tokenName: 'local',
   needs: cores(1),
   priority: 10,
   preemptible: true,

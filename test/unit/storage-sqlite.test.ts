@@ -85,6 +85,7 @@ await t.test('jobs of the first schema come along', async (t) => {
   t.match(await storage.jobs.find('j'), {
     spec,
     submittedBy: 'local',
+    submittedByName: 'local',
     attempts: [{ number: 1, preemptedBy: null }]
   })
 })

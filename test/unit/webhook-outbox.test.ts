@@ -14,6 +14,7 @@ const deliveryOf = (id: string, change: Partial<WebhookDelivery> = {}): WebhookD
   jobId: 'j',
   tenant: 'default',
   submittedBy: 'local',
+  submittedByName: 'local',
   url: 'https://hook.example/',
   host: 'hook.example',
   secret: null,

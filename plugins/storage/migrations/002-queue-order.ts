@@ -6,6 +6,7 @@ export const queueOrder: Migration = {
   name: 'queue-order',
   statements: () => [
     "alter table jobs add column submitted_by text not null default 'local'",
+    "alter table jobs add column submitted_by_name text default 'local'",
     'alter table attempts add column preempted_by text'
   ]
 }

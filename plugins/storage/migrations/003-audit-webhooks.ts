@@ -17,7 +17,8 @@ export const auditAndWebhooks: Migration = {
     `insert into audit_index select 'subject', subject, seq from audit`,
     'drop table audit_subjects',
     `create table webhook_deliveries (
-      id text primary key, job_id text not null, tenant text not null, submitted_by text not null,
+      id text primary key, job_id text not null, tenant text not null,
+      submitted_by text not null, submitted_by_name text,
       url text not null, host text not null, secret text, type text not null, body text not null,
       state text not null, attempts ${integer} not null, next_at ${integer},
       claimed_by text, last_at ${integer}, last_status ${integer}, last_error text,

@@ -36,7 +36,8 @@ export function jobRow(job: JobRecord): Insertable<JobTable> {
     created_at: job.createdAt,
     last_seq: 0,
     spec: JSON.stringify(job.spec),
-    submitted_by: job.submittedBy
+    submitted_by: job.submittedBy,
+    submitted_by_name: job.submittedByName
   }
 }
 
@@ -59,7 +60,8 @@ export function toJob(row: Selectable<JobTable>, attempts: AttemptRecord[]): Job
     notBefore: row.not_before,
     intent: fromJson(row.intent),
     lastSeq: row.last_seq,
-    submittedBy: row.submitted_by
+    submittedBy: row.submitted_by,
+    submittedByName: row.submitted_by_name
   }
 }
 

@@ -397,7 +397,8 @@ const shapeOfJob: JobRecord = {
   notBefore: null,
   intent: null,
   lastSeq: 0,
-  submittedBy: ''
+  submittedBy: '',
+  submittedByName: null
 }
 
 /** The ids of as many as fit into a page; of at least one. */

@@ -47,7 +47,8 @@ function prepareInsert(db: Kysely<Tables>, connection: SqliteConnection): JobWri
     'result',
     'spec',
     'placement',
-    'submitted_by'
+    'submitted_by',
+    'submitted_by_name'
   ] as const satisfies readonly (keyof Tables['jobs'])[]
   const insert = connection.prepare(
     `insert into jobs (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')}) on conflict (id) do nothing`

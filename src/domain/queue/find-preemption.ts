@@ -35,14 +35,14 @@ export function findPreemption(
     new Map(
       [...waiting.tenants().keys(), ...running.tenants()].map((tenant) => [
         tenant,
-        rulesFor(tenant, '').weight
+        rulesFor(tenant, '', null).weight
       ])
     )
   )
   const rules: PreemptionRules = {
     now,
     rulesFor,
-    weight: (tenant) => rulesFor(tenant, '').weight,
+    weight: (tenant) => rulesFor(tenant, '', null).weight,
     fairShare: (tenant) => shares.get(tenant) ?? 0,
     heldByTenant: running.heldByTenant,
     total

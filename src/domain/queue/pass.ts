@@ -24,7 +24,7 @@ export interface PassInput {
   waiting: Waiting
   running: Running
   /** Rules of one token; of the tenant as such for the token ''. */
-  rulesFor(tenant: string, token: string): Rules
+  rulesFor(tenant: string, token: string, tokenName: string | null): Rules
   total: Amounts
   free: Amounts
   now: number
@@ -138,7 +138,7 @@ export function pass(input: PassInput): PassOutcome {
 }
 
 const weightedShare = ({ running, total, rulesFor }: PassInput, tenant: string): number =>
-  dominantShare(running.heldByTenant(tenant), total) / rulesFor(tenant, '').weight
+  dominantShare(running.heldByTenant(tenant), total) / rulesFor(tenant, '', null).weight
 
 /** The line whose first job is the tenant's next: what is shut stays so, so nothing is looked at twice. */
 function firstOpen(ranked: Ranked, shut: ReadonlySet<Shape>, isShut: (line: Line) => boolean): Line | null {

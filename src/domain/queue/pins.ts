@@ -14,7 +14,7 @@ export function startPinned(input: PassInput): { free: Amounts; ends: () => Room
   const claims: RoomEnd[] = []
   const claimed = new Set<string>()
   for (const job of waiting.pinned().values()) {
-    const rules = input.rulesFor(job.tenant, job.token)
+    const rules = input.rulesFor(job.tenant, job.token, job.tokenName)
     if (
       overQuota(rules.quotas, heldBy(running, job), job.needs) === null &&
       fits(job.needs, minus(free, held)) &&

@@ -7,7 +7,7 @@ import type { RunningJob } from './running.ts'
 export interface PreemptionRules {
   now: number
   /** Of one token; of the tenant as such for the token ''. */
-  rulesFor(tenant: string, token: string): Rules
+  rulesFor(tenant: string, token: string, tokenName: string | null): Rules
   weight(tenant: string): number
   /** The part of the node that is this tenant's while all that are there want more, 0 to 1. */
   fairShare(tenant: string): number
@@ -54,7 +54,7 @@ export function chooseVictims(
 
   function mayEnd(victim: RunningJob, chosen: readonly RunningJob[]): boolean {
     if (!victim.preemptible || victim.isEnding || job.preemptedBy.includes(victim.id)) return false
-    const theirRules = rules.rulesFor(victim.tenant, victim.token)
+    const theirRules = rules.rulesFor(victim.tenant, victim.token, victim.tokenName)
     if (victim.preemptions >= theirRules.preemption.maxPerJob) return false
     if (evictionRefusal(theirRules, victim, (rules.now - victim.startedAt) / 1000) !== null) return false
     if (victim.tenant === job.tenant) return victim.priority < job.priority
@@ -99,9 +99,9 @@ export function nextPreemptible(
   { now, rulesFor }: Pick<PreemptionRules, 'now' | 'rulesFor'>
 ): number | null {
   let next: number | null = null
-  for (const { preemptible, tenant, token, startedAt } of running) {
+  for (const { preemptible, tenant, token, tokenName, startedAt } of running) {
     if (!preemptible) continue
-    for (const { minRunSeconds } of rulesFor(tenant, token).eviction) {
+    for (const { minRunSeconds } of rulesFor(tenant, token, tokenName).eviction) {
       const at = startedAt + minRunSeconds * 1000
       if (at > now && (next === null || at < next)) next = at
     }

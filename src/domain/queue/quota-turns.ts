@@ -14,7 +14,7 @@ export function createQuotaTurns({
   rulesFor
 }: {
   running: Running
-  rulesFor(tenant: string, token: string): Rules
+  rulesFor(tenant: string, token: string, tokenName: string | null): Rules
 }) {
   const shut = new Set<Line>()
   /** Tenants and tokens that may start nothing more in this pass: every job needs a slot. */
@@ -29,7 +29,7 @@ export function createQuotaTurns({
       (shutScopes.size > 0 && (shutScopes.has(line.tenant.name) || shutScopes.has(scopesOf(line).token))),
     /** Whether the first job of the line may start as far as quotas go; shuts what may not. */
     mayStart(line: Line, job: WaitingJob): boolean {
-      const { quotas } = rulesFor(job.tenant, job.token)
+      const { quotas } = rulesFor(job.tenant, job.token, job.tokenName)
       if (quotas.length === 0) return true
       const scopes = scopesOf(line)
       const over = overQuotas(quotas, heldBy(running, job), job.needs)

@@ -6,6 +6,7 @@ export interface RunningJob {
   tenant: string
   /** Id of the token that submitted it. */
   token: string
+  tokenName: string | null
   needs: Amounts
   priority: number
   preemptible: boolean

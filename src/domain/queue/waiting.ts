@@ -8,6 +8,7 @@ export interface WaitingJob extends PlacementJob, Ranked {
   tenant: string
   /** Id of the token that submitted it. */
   token: string
+  tokenName: string | null
   needs: Amounts
   /** From its start to its end at the latest: its time-out and the grace after it. */
   longestMs: number
