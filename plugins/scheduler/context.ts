@@ -140,4 +140,6 @@ export type SchedulerContext = ReturnType<typeof createContext>
 
 /** Tenants see their own things; the admin scope sees all. */
 export const maySee = (principal: Principal, job: { tenant: string }): boolean =>
-  job.tenant === principal.tenant || principal.scopes.has('admin')
+  job.tenant === principal.tenant || seesAll(principal)
+
+export const seesAll = ({ scopes }: Principal): boolean => scopes.has('admin')

@@ -49,10 +49,14 @@ export function createExplain(context: SchedulerContext) {
     return positions.byId.get(id) ?? null
   }
 
-  /** Why this job waits; null where it is about to start. `backoff` is what made it wait for its next try. */
+  /**
+   * Why this job waits; null where it is about to start. `backoff` is what made it wait for its next try. Jobs of other
+   * tenants are named only where `seesAll`.
+   */
   function why(
     entry: WaitingJob,
-    backoff: { reason: string | null; message: string | null } = { reason: null, message: null }
+    backoff: { reason: string | null; message: string | null } = { reason: null, message: null },
+    seesAll = false
   ): Wait | null {
     const position = positionOf(entry.id)
     const wait = (
@@ -105,12 +109,13 @@ export function createExplain(context: SchedulerContext) {
         }
       ])
     }
-    return whyNoRoom(entry, position, wait)
+    return whyNoRoom(entry, position, seesAll, wait)
   }
 
   function whyNoRoom(
     entry: WaitingJob,
     position: number | null,
+    seesAll: boolean,
     wait: (reason: string, message: string, needs: QueueNeed[], startsBy?: number | null) => Wait
   ): Wait | null {
     const local = localNode(context)
@@ -124,7 +129,7 @@ export function createExplain(context: SchedulerContext) {
       const gone = Math.max(...victims.map(({ endsBy }) => endsBy))
       return wait(
         'preempting',
-        `Waits for ${victims.length === 1 ? `job ${victims[0]!.id}` : `${victims.length} jobs`} to end, preempted for it`,
+        `Waits for ${nameJobs(victims, entry.tenant, seesAll)} to end, preempted for it`,
         [{ what: 'jobs', needed: victims.length, available: 0, message: 'the preempted attempts must end' }],
         gone
       )
@@ -141,19 +146,22 @@ export function createExplain(context: SchedulerContext) {
       reservation !== null &&
       !isNext &&
       !leavesRoom({ needs: entry.needs, endsBy: clock.now() + entry.longestMs }, reservation)
-    if (isHeld)
+    if (isHeld) {
+      const next = queue.get(reservation.jobId)
+      const nextJob = next === undefined ? 'a job' : nameJobs([next], entry.tenant, seesAll)
       return wait(
         'reserved',
-        `${node.name}: its room is kept for job ${reservation.jobId}, which starts${untilWhen(reservation.at)}; a job that ends before that by its own timeoutSeconds, or that leaves it its room, may start now${describePosition(position)}`,
+        `${node.name}: its room is kept for ${nextJob}, which starts${untilWhen(reservation.at)}; a job that ends before that by its own timeoutSeconds, or that leaves it its room, may start now${describePosition(position)}`,
         [
           {
             what: 'jobs',
             needed: 1,
             available: 0,
-            message: `job ${reservation.jobId} must start first`
+            message: `${nextJob} must start first`
           }
         ]
       )
+    }
     // One that leaves the next job its room need not wait for its turn.
     return position === 0 || reservation !== null
       ? null
@@ -186,14 +194,13 @@ export function createExplain(context: SchedulerContext) {
     why,
 
     /** Why a job would wait that is not in the queue: what `why` says of it if it came now. */
-    whyIfAdded(entry: WaitingJob): Wait | null {
+    whyIfAdded(entry: WaitingJob, seesAll: boolean): Wait | null {
       queue.add(entry)
-      const found = why(entry)
+      const found = why(entry, undefined, seesAll)
       const ended = found !== null && found.reason in lacking ? wouldEnd(entry) : []
       queue.remove(entry.id)
       if (ended.length === 0) return found
-      const jobs = ended.length === 1 ? `job ${ended[0]!.id}` : `${ended.length} jobs`
-      const message = `${jobs} would be preempted for it, and end first`
+      const message = `${nameJobs(ended, entry.tenant, seesAll)} would be preempted for it, and end first`
       return {
         ...found!,
         reason: 'preempting',
@@ -210,6 +217,13 @@ export function createExplain(context: SchedulerContext) {
     effectivePriority: (entry: WaitingJob): number =>
       Math.floor(effectivePriority(entry, clock.now(), queue.msPerPoint) * 10) / 10
   }
+}
+
+/** A job of another tenant has no name for who may not see it. */
+function nameJobs(jobs: readonly { id: string; tenant: string }[], tenant: string, seesAll: boolean): string {
+  const [first] = jobs
+  if (first === undefined || jobs.length > 1) return `${jobs.length} jobs`
+  return seesAll || first.tenant === tenant ? `job ${first.id}` : 'a job of another tenant'
 }
 
 const untilWhen = (at: number): string =>

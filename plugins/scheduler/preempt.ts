@@ -32,7 +32,7 @@ export function createPreempt(context: SchedulerContext, endAttempt: (id: string
           const { graceSeconds } = policies.rulesFor(victim.tenant, victim.token, victim.tokenName).preemption
           const outcome = decide(
             record,
-            { type: 'preempt', attempt, preemptedFor: job.id, graceSeconds },
+            { type: 'preempt', attempt, preemptedFor: job.id, forTenant: job.tenant, graceSeconds },
             clock.now(),
             context.random()
           )

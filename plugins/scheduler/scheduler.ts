@@ -10,7 +10,7 @@ import type { Job, JobSpec, JobState } from '../../src/schemas/job.ts'
 import type { Placement } from '../../src/schemas/placement.ts'
 import { tokenNameOf, type Principal } from '../../src/schemas/token.ts'
 import { createAccept } from './accept.ts'
-import { createContext, maySee, type SchedulerOptions } from './context.ts'
+import { createContext, maySee, seesAll, type SchedulerOptions } from './context.ts'
 import { createControl, removeFinished, summaryOf } from './control.ts'
 import { createDispatch } from './dispatch.ts'
 import { openBodyKey } from './idempotency.ts'
@@ -100,19 +100,19 @@ export async function createScheduler(options: SchedulerOptions) {
     if (changed?.outcome.ok) context.observe.waits(reason)
   }
 
-  function whyWaiting(job: JobRecord): Wait | null {
+  function whyWaiting(job: JobRecord, seesAll = false): Wait | null {
     const entry = queue.get(job.id)
-    return entry === undefined ? null : explain.why(entry, job)
+    return entry === undefined ? null : explain.why(entry, job, seesAll)
   }
 
-  const shown = (record: JobRecord): Job => {
+  const shown = (record: JobRecord, principal: Principal): Job => {
     const job = toJob(record)
-    const why = record.state === 'queued' ? whyWaiting(record) : null
+    const why = record.state === 'queued' ? whyWaiting(record, seesAll(principal)) : null
     return why === null ? job : { ...job, reason: why.reason, message: why.message }
   }
 
-  function toQueueItem(entry: WaitingJob, position: number, job: JobRecord): QueueItem {
-    const why = explain.why(entry, job)
+  function toQueueItem(entry: WaitingJob, position: number, job: JobRecord, principal: Principal): QueueItem {
+    const why = explain.why(entry, job, seesAll(principal))
     return {
       position,
       jobId: entry.id,
@@ -154,7 +154,9 @@ export async function createScheduler(options: SchedulerOptions) {
       const isRefused = placement.refusal != null
       return {
         ...placement,
-        queue: isRefused ? null : explain.whyIfAdded(toQueueEntry(context, job, unfinished))
+        queue: isRefused
+          ? null
+          : explain.whyIfAdded(toQueueEntry(context, job, unfinished), seesAll(principal))
       }
     },
 
@@ -167,7 +169,7 @@ export async function createScheduler(options: SchedulerOptions) {
 
     /** The job, with why it waits where it does. Throws `job-not-found`. */
     async get(id: string, principal: Principal): Promise<Job> {
-      return shown(await context.require(id, principal))
+      return shown(await context.require(id, principal), principal)
     },
 
     async list(
@@ -181,10 +183,10 @@ export async function createScheduler(options: SchedulerOptions) {
       },
       principal: Principal
     ) {
-      const tenant = principal.scopes.has('admin') ? filter.tenant : principal.tenant
+      const tenant = seesAll(principal) ? filter.tenant : principal.tenant
       const { tenant: _, ...rest } = filter
       const page = await storage.jobs.list({ ...rest, ...(tenant === undefined ? {} : { tenant }) })
-      return { items: page.items.map(shown), cursor: page.cursor }
+      return { items: page.items.map((job) => shown(job, principal)), cursor: page.cursor }
     },
 
     /** Waiting jobs in the order of their turns, from a position on; tenants see their own. */
@@ -207,7 +209,8 @@ export async function createScheduler(options: SchedulerOptions) {
       for (const { entry, position } of found) {
         const job = await storage.jobs.find(entry.id)
         // It may have started while we read.
-        if (job !== null && queue.get(entry.id) === entry) items.push(toQueueItem(entry, position, job))
+        if (job !== null && queue.get(entry.id) === entry)
+          items.push(toQueueItem(entry, position, job, principal))
       }
       return { items, cursor }
     },

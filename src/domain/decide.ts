@@ -77,7 +77,7 @@ export function decide(job: JobRecord, input: JobInput, now: number, random: num
         job,
         {
           kind: 'preempt',
-          reason: `Preempted for job ${input.preemptedFor}`,
+          reason: `Preempted for ${input.forTenant === job.tenant ? `job ${input.preemptedFor}` : 'a job of another tenant'}`,
           requeue: true,
           graceSeconds: input.graceSeconds,
           preemptedFor: input.preemptedFor

@@ -68,7 +68,7 @@ export type JobInput =
   | { type: 'cancel'; reason: string; graceSeconds: number }
   | { type: 'evict'; reason: string; requeue: boolean; graceSeconds: number }
   /** `attempt`: the one that was chosen; a later one is spared. */
-  | { type: 'preempt'; attempt: number; preemptedFor: string; graceSeconds: number }
+  | { type: 'preempt'; attempt: number; preemptedFor: string; forTenant: string; graceSeconds: number }
   | { type: 'time-out' }
   | { type: 'dependency-failed'; dependency: string; state: JobState }
   | { type: 'wait'; reason: string; message: string; placement: Placement | null }

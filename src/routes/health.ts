@@ -41,7 +41,9 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const { error, file } = app.policies.status()
       if (error !== null)
         reasons.push(
-          `The policy file ${file} is not valid, the policies read before stay in force: ${error.problems.join('; ')}`
+          request.principal?.scopes.has('admin') === true
+            ? `The policy file ${file} is not valid, the policies read before stay in force: ${error.problems.join('; ')}`
+            : 'The policy file is not valid, the policies read before stay in force'
         )
       const summary: Health = {
         status: !storage.writable

@@ -1,4 +1,6 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { folderFor, openProcessRuntime } from '../fixtures/process-runtime.ts'
 import { jobOf, openPolicyApp, problemOf, type PolicyApp } from '../fixtures/policy-app.ts'
@@ -92,25 +94,50 @@ await t.test(
 )
 
 await t.test(
-  'an account that a tenant used is no other tenant’s while the service lives',
+  'an account that a tenant used is no other tenant’s, also after a restart, until it is freed',
   { skip: isRoot ? false : 'other accounts need root' },
   async (t) => {
     const policies = (tenant: string) => `policies:\n  - {name: lent, tenants: [${tenant}], user: nobody}\n`
-    const opened = await openPolicyApp(t, policies('a'), { config: { process: 'on' }, dataDir: folderFor(t) })
+    const dataDir = folderFor(t)
+    const opened = await openPolicyApp(t, policies('a'), { config: { process: 'on' }, dataDir })
     const { tokenOf, submit, file, app } = opened
     const [a, b] = [(await tokenOf('a')).headers, (await tokenOf('b')).headers]
     t.match(await run(opened, a, 'id -un'), /^nobody/)
     file.write(policies('b'))
     await app.policies.reload()
-    t.match(problemOf(await submit(b, processTask('true'))), {
+    const refusal = {
       status: 403,
       policy: 'lent',
       limit: 'nobody',
       value: 'b',
       detail: /jobs of tenant "a" run as nobody \(uid \d+\) already, and two tenants never share an account/
-    })
+    }
+    t.match(problemOf(await submit(b, processTask('true'))), refusal)
+    await app.close()
+    const later = await openPolicyApp(t, policies('b'), { config: { process: 'on' }, dataDir })
+    t.match(problemOf(await later.submit(b, processTask('true'))), refusal)
+    await later.app.close()
+    const owners = join(dataDir, 'accounts.json')
+    t.match(Object.values(JSON.parse(readFileSync(owners, 'utf8'))), ['a'])
+    rmSync(owners)
+    const freed = await openPolicyApp(t, policies('b'), { config: { process: 'on' }, dataDir })
+    t.match(await run(freed, b, 'id -un'), /^nobody/)
   }
 )
+
+await t.test('a file of owners that cannot be read stops the start: nothing is guessed', async (t) => {
+  const dataDir = folderFor(t)
+  for (const [text, why] of [
+    ['{"nobody": "a"}', '"nobody" is not a uid'],
+    ['[]', 'not an object'],
+    ['{', 'JSON']
+  ] as const) {
+    writeFileSync(join(dataDir, 'accounts.json'), text)
+    await t.rejects(openProcessRuntime(t, { dataDir }), {
+      message: new RegExp(`accounts\\.json, which says whose the accounts are, cannot be read .*${why}`)
+    })
+  }
+})
 
 await t.test(
   'without root the service’s own account may be that of one tenant alone',

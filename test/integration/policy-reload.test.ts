@@ -71,7 +71,7 @@ await t.test('a symlink that is swapped, as Kubernetes does with a ConfigMap, is
 })
 
 await t.test('a wrong file is refused by name while the old one stays in force', async (t) => {
-  const { app, file } = await openPolicyApp(t, queued(4))
+  const { app, file, tokenOf } = await openPolicyApp(t, queued(4))
   const status = async () => (await app.inject({ url: '/v1/policies', headers: asAdmin })).json()
   const before = await status()
   t.match(before, { file: file.path, error: null, policies: [{ name: 'few' }], hash: /^[0-9a-f]{64}$/ })
@@ -90,6 +90,12 @@ await t.test('a wrong file is refused by name while the old one stays in force',
   }
   const health = (await app.inject({ url: '/health', headers: asAdmin })).json()
   t.match(health, { status: 'degraded', reasons: [/policies\.yaml is not valid.*line 1/] })
+  const { headers } = await tokenOf('a')
+  t.same(
+    (await app.inject({ url: '/health', headers })).json().reasons,
+    ['The policy file is not valid, the policies read before stay in force'],
+    'where it is and what is in it is for admins'
+  )
   const told = app.logLines.map((line) => JSON.parse(line)).filter(({ problems }) => problems !== undefined)
   t.match(told[0], { level: 'error', problems: [/^line 2/], file: file.path })
   rmSync(file.path)

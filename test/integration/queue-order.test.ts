@@ -112,7 +112,7 @@ await t.test('the queue comes in pages', async (t) => {
 await t.test(
   'backfill: who delays the next job waits, who does not starts; all of them say so',
   async (t) => {
-    const { app, submit, run, until, find, queue, finish, post } = await open(t, 4)
+    const { app, submit, run, until, find, queue, finish, post, tokenOf } = await open(t, 4)
     const first = await run({ resources: { cpu: 3, memory: 0 }, timeoutSeconds: 600 })
     const large = await submit({ resources: { cpu: 4, memory: 0 } })
     const slow = await submit({ timeoutSeconds: 700 })
@@ -150,6 +150,10 @@ await t.test(
     const dryRun = async (spec: object) =>
       (await post('/schedule?dryRun=true', { task, ...oneCore, ...spec })).json<Placement>().queue
     t.match(await dryRun({ timeoutSeconds: 800 }), { position: 2, reason: 'reserved' })
+    const { headers } = await tokenOf('b')
+    const ofOther = await post('/schedule?dryRun=true', { task, ...oneCore, timeoutSeconds: 800 }, headers)
+    t.match(ofOther.json(), { queue: { reason: 'reserved', message: /kept for a job of another tenant, / } })
+    t.notMatch(ofOther.body, large.id)
     t.equal(await dryRun({ timeoutSeconds: 60 }), null, 'it would start at once')
     t.match(await dryRun({ dependsOn: [first.id] }), { reason: 'dependencies' })
     t.equal((await queue()).items.length, 2, 'a dry run leaves nothing')
@@ -278,12 +282,22 @@ await t.test('preemption', async (t) => {
   })
 
   await t.test('a tenant below its fair share takes from one above', async (t) => {
-    const { fake, tokenOf, run } = await open(t, 4)
+    const { app, fake, post, tokenOf, run } = await open(t, 4)
     const [a, b] = [await tokenOf('a'), await tokenOf('b')]
-    for (let i = 0; i < 4; i++) await run({ preemptible: true, priority: 100 }, a.headers)
-    await run({ priority: 0 }, b.headers)
+    const theirs: Job[] = []
+    for (let i = 0; i < 4; i++) theirs.push(await run({ preemptible: true, priority: 100 }, a.headers))
+    const spec = { task: { type: 'test/fake' }, ...oneCore }
+    t.match(
+      (await post('/schedule?dryRun=true', spec, b.headers)).json(),
+      { queue: { message: 'a job of another tenant would be preempted for it, and end first' } },
+      'whose job it is stays with its tenant'
+    )
+    const own = await run({ priority: 0 }, b.headers)
     await run({ priority: 0 }, b.headers)
     t.equal(fake.stopped.length, 2)
+    const told = (await Promise.all(theirs.map(({ id }) => frames(app, id)))).flat()
+    t.match(JSON.stringify(told), /Preempted for a job of another tenant/)
+    t.notMatch(JSON.stringify(told), own.id)
   })
 })
 

@@ -50,6 +50,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
     type: 'preempt',
     attempt: attemptOf(job, offset),
     preemptedFor: 'other',
+    forTenant: 'default',
     graceSeconds: 1
   })),
   fc.constant<Step>(() => ({ type: 'time-out' })),
@@ -279,7 +280,7 @@ function walkEverything(): { before: JobRecord; input: JobInput; outcome: Return
       { type: 'cancel', reason: 'asked', graceSeconds: 1 },
       { type: 'evict', reason: 'room', requeue: true, graceSeconds: 1 },
       { type: 'evict', reason: 'room', requeue: false, graceSeconds: 1 },
-      { type: 'preempt', attempt, preemptedFor: 'other', graceSeconds: 1 },
+      { type: 'preempt', attempt, preemptedFor: 'other', forTenant: 'default', graceSeconds: 1 },
       { type: 'time-out' },
       { type: 'dependency-failed', dependency: 'd', state: 'failed' },
       { type: 'started', attempt, at: 1, pod: null },

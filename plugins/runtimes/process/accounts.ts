@@ -1,7 +1,9 @@
 import { chmodSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Clock } from '../../../src/contracts/clock.ts'
 import { findAccount, findPrefix } from './account.ts'
 import { messageOf } from './attempt-files.ts'
+import { openAccountOwners } from './account-owners.ts'
 import type { Account, StartFault } from './command.ts'
 
 export interface AccountsOptions {
@@ -24,11 +26,12 @@ export interface Runner {
 const faultKeptMs = 5_000
 
 /**
- * The accounts of this machine that attempts run as. The first tenant that uses one keeps it for as long as the service
- * lives: two tenants under one uid could read and end each other's jobs. Throws where `jobUser` cannot be taken on.
+ * The accounts of this machine that attempts run as. The first tenant that uses one keeps it, across restarts, until an
+ * admin frees it: two tenants under one uid could read and end each other's jobs. Throws where `jobUser` cannot be taken
+ * on, or where the file of the owners cannot be read.
  */
 export function createAccounts({ dataDir, attemptsDir, jobUser, clock }: AccountsOptions) {
-  const owners = new Map<number, string>()
+  const owners = openAccountOwners(join(dataDir, 'accounts.json'))
   const runners = new Map<string, Runner>()
   const faults = new Map<string, { message: string; at: number }>()
 
@@ -67,7 +70,7 @@ export function createAccounts({ dataDir, attemptsDir, jobUser, clock }: Account
     const owner = owners.get(uid)
     return owner === undefined || owner === tenant
       ? null
-      : `jobs of tenant "${owner}" run as ${name} (uid ${uid}) already, and two tenants never share an account; name another one ("user" in a policy). A restart of the service frees an account that is not used any more`
+      : `jobs of tenant "${owner}" run as ${name} (uid ${uid}) already, and two tenants never share an account; name another one ("user" in a policy). To free one that is used no more, stop the service and remove its line from ${owners.file}`
   }
 
   runners.set('', open(null))
@@ -88,17 +91,17 @@ export function createAccounts({ dataDir, attemptsDir, jobUser, clock }: Account
   return {
     /** What runs already holds its account. */
     adopt(tenant: string, uid: number): void {
-      owners.set(uid, tenant)
+      owners.keep(uid, tenant)
     },
     /** Why the tenant's attempts cannot run as `user` (null: the runtime's own account), or null. */
     findFault(tenant: string, user: string | null): string | null {
       const found = findFor(tenant, user)
       return 'account' in found ? null : found.message
     },
-    /** The account for an attempt; from now on the tenant's alone. */
+    /** The account for an attempt; from now on the tenant's alone. Throws where that cannot be written down. */
     claim(tenant: string, user: string | null): Runner | StartFault {
       const found = findFor(tenant, user)
-      if ('account' in found) owners.set(found.account.uid, tenant)
+      if ('account' in found) owners.keep(found.account.uid, tenant)
       return found
     }
   }
