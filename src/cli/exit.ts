@@ -1,4 +1,5 @@
 import type { components } from './api.gen.ts'
+import { duration } from './output.ts'
 
 export type Problem = components['schemas']['Problem']
 type Job = components['schemas']['Job']
@@ -80,7 +81,7 @@ export class ApiError extends CliError {
 
   constructor(problem: Problem, retryAfterMs: number | null = null) {
     super(problem.code, exitOfStatus(problem.status), problem.detail ?? problem.title, {
-      remedy: remedyOf(problem)
+      remedy: remedyOf(problem) ?? (retryAfterMs === null ? null : `Try again in ${duration(retryAfterMs)}.`)
     })
     this.name = 'ApiError'
     this.problem = problem
@@ -100,7 +101,7 @@ export class ApiError extends CliError {
 function exitOfStatus(status: number): number {
   if (status === 401 || status === 403) return exits.forbidden
   if (status === 400 || status === 422) return exits.usage
-  return status === 503 ? exits.unreachable : exits.failed
+  return status === 429 || status === 503 ? exits.unreachable : exits.failed
 }
 
 function remedyOf({ status, code }: Problem): string | null {

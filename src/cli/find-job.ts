@@ -1,5 +1,5 @@
 import { CliError, exits } from './exit.ts'
-import { answer, type ApiClient, type Job } from './session.ts'
+import { answer, type ApiClient, type Job, type JobSpec } from './session.ts'
 
 /** As the ids of the API look; a job's name of this form cannot be used in place of its id. */
 export const isId = (text: string): boolean => /^[0-9a-hjkmnp-tv-z]{26}$/.test(text)
@@ -23,6 +23,14 @@ export async function findJobOrNull(client: ApiClient, idOrName: string): Promis
   if (!/^[a-z0-9-]{1,63}$/.test(idOrName)) return null
   const list = await answer(client.GET('/v1/jobs', { params: { query: { name: idOrName, limit: 1 } } }))
   return list.items[0] ?? null
+}
+
+/** The job with the ids of what it depends on, where names stand for them. */
+export async function withDependencies(client: ApiClient, spec: JobSpec): Promise<JobSpec> {
+  const { dependsOn } = spec
+  return dependsOn === undefined
+    ? spec
+    : { ...spec, dependsOn: await Promise.all(dependsOn.map((job) => findId(client, job))) }
 }
 
 /** The id that is meant. */

@@ -44,7 +44,7 @@ export const jobFlags = {
   'on-node-loss': { type: 'string', choices: ['wait', 'restart', 'fail'], help: 'when its node goes silent' },
   'depends-on': {
     type: 'string',
-    value: 'ID',
+    value: 'ID|NAME',
     multiple: true,
     help: 'starts when these jobs have succeeded'
   },

@@ -28,6 +28,14 @@ await t.test(
       cursor: null
     })
 
+    const made = await roost('token', 'create', '--name', 'ops', '--scope', 'admin')
+    const env = { ROOST_URL: service.url, ROOST_TOKEN: made.stdout.trim() }
+    t.equal((await runCli(['undrain'], { env })).code, 0)
+    const byName = await roost('audit', '--actor', 'ops', '--json')
+    t.match(JSON.parse(byName.stdout), { items: [{ action: 'node.undrain', actorName: 'ops' }] })
+    t.equal((await roost('token', 'create', '--name', 'ops', '--scope', 'admin')).code, 0)
+    t.match(await roost('audit', '--actor', 'ops'), { code: 64, stderr: /2 tokens are named "ops"/ })
+
     const verified = await roost('audit', 'verify')
     t.equal(verified.code, 0)
     const head = verified.stdout.trim()

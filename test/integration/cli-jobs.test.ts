@@ -52,6 +52,19 @@ await t.test('jobs are listed, shown, run again and cancelled', async (t) => {
   t.equal((await roost('ps', '-aq', '--label', 'a=b')).stdout, '')
 })
 
+await t.test('a job waits for another by its name, and the queue names it', async (t) => {
+  t.equal((await roost('run', '-d', '--name', 'earlier', '--', 'sleep', '60')).code, 0)
+  const later = await json('run', '-d', '--name', 'later', '--depends-on', 'earlier', '--', 'true')
+  t.match(later, { state: 'queued', spec: { dependsOn: [/^[0-9a-z]{26}$/] } })
+  t.match((await roost('queue')).stdout, /^POSITION +JOB +NAME[^]* later +default [^]*dependencies/)
+  t.match(await roost('plan', '--depends-on', 'earlier', '--', 'true'), {
+    code: 1,
+    stdout: /would wait \(dependencies\)/
+  })
+  t.equal((await roost('cancel', 'later')).code, 0)
+  t.equal((await roost('cancel', 'earlier')).code, 0)
+})
+
 await t.test('a plan is drawn, and stores nothing', async (t) => {
   const before = (await roost('ps', '-aq')).stdout
   t.match(await roost('plan', '--', 'true'), { code: 0, stdout: /NODE +RUNTIME +SCORE[^]*→ \S+ +process/ })

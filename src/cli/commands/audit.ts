@@ -1,9 +1,11 @@
 import { defineCommand, type Values } from '../command.ts'
 import type { Context } from '../context.ts'
 import { exits, UsageError } from '../exit.ts'
+import { isId } from '../find-job.ts'
 import { plain } from '../output.ts'
 import { answer, type ApiClient, type Schemas } from '../session.ts'
 import { parseInteger, parseTime } from '../units.ts'
+import { listTokens } from './token.ts'
 
 type AuditEntry = Schemas['AuditEntry']
 /** Most of a page that the API gives. */
@@ -12,7 +14,11 @@ const pageLimit = 1_000
 const flags = {
   tenant: { type: 'string', value: 'TENANT', help: 'only changes by tokens of this tenant' },
   action: { type: 'string', value: 'ACTION', help: 'only this, such as job.cancel or token.create' },
-  actor: { type: 'string', value: 'TOKEN', help: 'only by this token (its id, or local, or system)' },
+  actor: {
+    type: 'string',
+    value: 'TOKEN',
+    help: 'only by this token (its id or name, or local, or system)'
+  },
   subject: { type: 'string', value: 'ID', help: 'only of this job, token, secret or node' },
   since: { type: 'string', value: 'TIME', help: 'from then on: 2h (ago), or 2026-11-25T08:00:00Z' },
   until: { type: 'string', value: 'TIME', help: 'before then' },
@@ -26,7 +32,7 @@ export const audit = defineCommand({
   positionals: [0, 1],
   completes: ['verify'],
   notes: [
-    'Newest first; it needs a token with the scope admin. "verify" walks the whole chain and prints its head where it holds: keep that elsewhere, and give it as --expect later, as nothing else tells that the newest entries were cut off. It ends with 1 where an entry was altered, removed, moved or put in, or where the head that was kept is not in the chain.'
+    'Newest first, with --json also the id of the token, the program and the id of the request; it needs a token with the scope admin. "verify" walks the whole chain and prints its head where it holds: keep that elsewhere, and give it as --expect later, as nothing else tells that the newest entries were cut off. It ends with 1 where an entry was altered, removed, moved or put in, or where the head that was kept is not in the chain.'
   ],
   examples: [
     'roost audit --since 24h',
@@ -48,7 +54,8 @@ async function collect(
   client: ApiClient,
   values: Values<typeof flags>
 ): Promise<{ items: AuditEntry[]; cursor: string | null }> {
-  const { tenant, action, actor, subject } = values
+  const { tenant, action, subject } = values
+  const actor = values.actor === undefined ? undefined : await findActor(client, values.actor)
   const now = Date.now()
   const filter = {
     ...(tenant === undefined ? {} : { tenant }),
@@ -71,6 +78,18 @@ async function collect(
     cursor = page.cursor
   } while (cursor !== null && items.length < most)
   return { items, cursor }
+}
+
+/** The id of the only token of that name; else what was given, as somebody else may have done it. */
+async function findActor(client: ApiClient, text: string): Promise<string> {
+  if (text === 'local' || text === 'system' || isId(text)) return text
+  const named = (await listTokens(client)).filter(({ name }) => name === text)
+  if (named.length > 1)
+    throw new UsageError(
+      `${named.length} tokens are named ${JSON.stringify(text)}; give the id of one`,
+      named.map(({ id, createdAt }) => `${id}, made ${createdAt}`).join('\n       ')
+    )
+  return named[0]?.id ?? text
 }
 
 async function print(context: Context, page: { items: AuditEntry[]; cursor: string | null }): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Context } from '../context.ts'
 import { defineCommand } from '../command.ts'
 import { exits } from '../exit.ts'
+import { withDependencies } from '../find-job.ts'
 import { jobFlags, readSpec } from '../job-flags.ts'
 import { number, plain } from '../output.ts'
 import type { Schemas } from '../session.ts'
@@ -18,12 +19,13 @@ export const plan = defineCommand({
   examples: ['roost plan --gpu 1 --memory 8Gi -- python train.py'],
   async run(context, values, command) {
     const session = await context.session()
-    const spec = await readSpec(values, command, {
+    const read = await readSpec(values, command, {
       env: context.env,
       stdin: context.stdin,
       cwd: process.cwd(),
       isLocal: session.connection.isLocal
     })
+    const spec = await withDependencies(session.client, read)
     const placement = await explain(session, spec)
     if (context.json) await context.printJson(placement)
     else await printPlacement(context, placement)

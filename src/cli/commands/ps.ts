@@ -33,7 +33,9 @@ export const ps = defineCommand({
     quiet: { type: 'boolean', short: 'q', help: 'ids only' }
   },
   positionals: [0, 0],
-  notes: ['Newest first. Without -a and --state only jobs that have not ended are listed.'],
+  notes: [
+    'Newest first. Without -a and --state only jobs that have not ended are listed. With the scope admin those of all tenants.'
+  ],
   examples: [
     'roost ps',
     'roost ps -a --label team=a --limit 20',
@@ -130,15 +132,20 @@ async function printJobs(context: Context, jobs: readonly Job[]): Promise<void> 
   const now = Date.now()
   // A terminal cuts what is too long; elsewhere a line stays one that can be read. The whole: roost get.
   const brief = context.stdout.isTTY ? plain : phrase
+  const hasTenants = new Set(jobs.map(({ tenant }) => tenant)).size > 1
   const rows = jobs.map((job) => [
     job.id,
     plain(job.name ?? '-'),
+    ...(hasTenants ? [job.tenant] : []),
     context.paint(stateColour(job.state), job.state),
     duration(now - Date.parse(job.createdAt)),
     ranFor(job, now) ?? '-',
     job.message === null ? commandOf(job) : `${commandOf(job, 40)}  (${brief(job.message)})`
   ])
-  await context.printTable(['ID', 'NAME', 'STATE', 'AGE', 'RAN', 'COMMAND'], rows)
+  await context.printTable(
+    ['ID', 'NAME', ...(hasTenants ? ['TENANT'] : []), 'STATE', 'AGE', 'RAN', 'COMMAND'],
+    rows
+  )
 }
 
 /** How long it ran, or runs; null where it never started, or waits: also for its next attempt. */

@@ -20,6 +20,7 @@ export const queue = defineCommand({
     const rows = list.items.map((item) => [
       String(item.position),
       item.jobId,
+      plain(item.name ?? '-'),
       item.tenant,
       number(item.effectivePriority),
       number(item.share),
@@ -27,7 +28,7 @@ export const queue = defineCommand({
       item.message === null ? 'about to start' : `${item.reason}: ${plain(item.message)}`
     ])
     await context.printTable(
-      ['POSITION', 'JOB', 'TENANT', 'PRIORITY', 'SHARE', 'STARTS BY', 'WHY IT WAITS'],
+      ['POSITION', 'JOB', 'NAME', 'TENANT', 'PRIORITY', 'SHARE', 'STARTS BY', 'WHY IT WAITS'],
       rows
     )
   }

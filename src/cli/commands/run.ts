@@ -1,6 +1,7 @@
 import { defineCommand } from '../command.ts'
 import type { Context } from '../context.ts'
 import { exits, Unreachable, UsageError } from '../exit.ts'
+import { withDependencies } from '../find-job.ts'
 import { followJob } from '../follow-job.ts'
 import { jobFlags, readSpec } from '../job-flags.ts'
 import { createLossNotes } from '../loss-notes.ts'
@@ -53,12 +54,13 @@ export const run = defineCommand({
     }
     if (values['skip-invalid'] === true) throw new UsageError('--skip-invalid goes with --from')
     const session = await context.session()
-    const spec = await readSpec(values, command, {
+    const read = await readSpec(values, command, {
       env: context.env,
       stdin: context.stdin,
       cwd: process.cwd(),
       isLocal: session.connection.isLocal
     })
+    const spec = await withDependencies(session.client, read)
 
     const job = await submitUntilInterrupted(context, session, spec, values)
     if (job === null) return exits.detached

@@ -3,7 +3,7 @@ import type { Context } from '../context.ts'
 import { dataDirOf, readToken } from '../connection.ts'
 import { UsageError } from '../exit.ts'
 import { ago, plain } from '../output.ts'
-import { answer, type Schemas } from '../session.ts'
+import { answer, type ApiClient, type Schemas } from '../session.ts'
 import { parseDuration } from '../units.ts'
 
 type Token = Schemas['Token']
@@ -107,8 +107,10 @@ async function rotate(context: Context): Promise<void> {
 }
 
 /** Every token that fits, read in pages. */
-async function listTokens(context: Context, filter: { tenant?: string; active?: boolean }): Promise<Token[]> {
-  const client = await context.client()
+export async function listTokens(
+  client: ApiClient,
+  filter: { tenant?: string; active?: boolean } = {}
+): Promise<Token[]> {
   const items: Token[] = []
   let cursor: string | null = null
   do {
@@ -123,7 +125,7 @@ async function listTokens(context: Context, filter: { tenant?: string; active?: 
 }
 
 async function printTokens(context: Context, tenant: string | undefined, all: boolean): Promise<void> {
-  const items = await listTokens(context, {
+  const items = await listTokens(await context.client(), {
     ...(tenant === undefined ? {} : { tenant }),
     ...(all ? {} : { active: true })
   })
