@@ -29,7 +29,10 @@ export function readPolicyFile(file: string): LoadedPolicies {
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    throw new PolicyFileError(file, [`cannot be read: ${(error as Error).message}`])
+    const { code, message } = error as NodeJS.ErrnoException
+    throw new PolicyFileError(file, [
+      `${code === 'ENOENT' ? 'is not there (gone, or never was)' : 'cannot be read'}: ${message}`
+    ])
   }
   const { policies, problems } = parsePolicies(text)
   if (problems.length > 0) throw new PolicyFileError(file, problems)

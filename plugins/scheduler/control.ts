@@ -184,6 +184,7 @@ export function createControl(context: SchedulerContext, endAttempt: (id: string
       })
       context.draining = false
       context.paused = null
+      log.info('undrained: jobs are placed here again')
       context.wake()
     },
 

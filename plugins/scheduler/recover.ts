@@ -62,8 +62,8 @@ export async function recover(
   }
   if (restored !== null) {
     context.paused =
-      `restored from a backup; nothing runs until "roost undrain". ${queued} jobs that waited start then (they may have run since the backup); ` +
-      `${lost.length} jobs that ran then are not run again by themselves${lost.length === 0 ? '' : `: ${lost.slice(0, 20).join(', ')}${lost.length > 20 ? ', …' : ''}`}`
+      `restored from a backup; nothing runs until "roost undrain". ${queued} ${queued === 1 ? 'job that waited starts' : 'jobs that waited start'} then (they may have run since the backup); ` +
+      `${lost.length} ${lost.length === 1 ? 'job that ran then is' : 'jobs that ran then are'} not run again by themselves${lost.length === 0 ? '' : `: ${lost.slice(0, 20).join(', ')}${lost.length > 20 ? ', …' : ''}`}`
     log.warn(context.paused)
   }
   if (moved !== null) {

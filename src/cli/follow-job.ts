@@ -83,7 +83,7 @@ export async function showLog({ json, stdout, stderr }: Context, frame: LogFrame
   if (frame.truncated !== undefined)
     await write(
       stderr,
-      `\nroost: ${frame.truncated} bytes of ${frame.stream} were dropped here: the log's cap is reached\n`
+      `\nroost: ${frame.truncated} bytes of ${frame.stream} were dropped here: the cap of its log (logCapBytes, or logBytes of a policy) is reached\n`
     )
 }
 

@@ -79,16 +79,18 @@ function report(error: unknown, json: boolean): number {
     return error.exitCode
   }
   const problem = 'problem' in error ? (error.problem as Problem) : null
+  const errors = problem?.errors ?? []
+  const isDetail = ({ pointer, message }: (typeof errors)[number]) =>
+    problem?.detail === message || problem?.detail === `${pointer} ${message}`
+  // The detail may be that of the first field: it is said once.
+  const isListed = errors.length > 1 && errors.some(isDetail)
   const lines =
     problem === null
       ? [error.message]
       : problem.detail?.startsWith(problem.title) === true
         ? [problem.detail]
-        : [problem.title, ...(problem.detail === undefined ? [] : [problem.detail])]
-  const fields =
-    problem?.errors?.filter(
-      ({ pointer, message }) => problem.errors!.length > 1 || problem.detail !== `${pointer} ${message}`
-    ) ?? []
+        : [problem.title, ...(problem.detail === undefined || isListed ? [] : [problem.detail])]
+  const fields = errors.filter((error) => isListed || !isDetail(error))
   lines.push(
     ...fields.map(
       ({ in: part, pointer, message }) => `  ${part === 'body' ? '' : `${part} `}${pointer} ${message}`

@@ -102,7 +102,14 @@ export function duration(ms: number): string {
 /** `12s ago`; of a time to come `in 12s`. */
 export function ago(time: string, now: number): string {
   const ms = now - Date.parse(time)
-  return ms < 0 ? `in ${duration(-ms)}` : `${duration(ms)} ago`
+  return ms < 0 ? `in ${duration(rounded(-ms))}` : `${duration(ms)} ago`
+}
+
+/** To the places that are shown: of 90 days to come a moment has gone when they are told. */
+function rounded(ms: number): number {
+  const at = steps.findIndex(([seconds]) => ms >= seconds * 1000)
+  const step = at === -1 ? undefined : (steps[ms >= 10_000 * steps[at]![0] ? at : at + 1] ?? steps[at])
+  return step === undefined ? ms : Math.round(ms / step[0] / 1000) * step[0] * 1000
 }
 
 /** `1.5 GiB`. */

@@ -145,7 +145,7 @@ function checkBounds(
 const cores = (value: number) => `${formatCpu(value)} ${value === 1 ? 'core' : 'cores'}`
 const memory = (value: number) => `${formatMemory(value)} of memory`
 const gpus = (value: number) => `${value} ${value === 1 ? 'GPU' : 'GPUs'}`
-const time = (value: number) => `${value} s of time`
+const time = (value: number) => `a time-out of ${value} s`
 
 /** A job that asks for more than all that its tenant or token may hold would wait for ever. */
 function checkFits(quota: AppliedQuota, requests: Asked, findings: Finding[]): void {
@@ -212,7 +212,8 @@ export function checkQuotas(rules: Rules, usageOf: UsageOf, all: boolean): Findi
       'submissionsPerMinute',
       submissions,
       (limit) => submissions < limit,
-      (limit) => `${whose(quota)} may submit ${limit} jobs a minute, ${submissions} were`
+      (limit) =>
+        `${whose(quota)} may submit ${limit} ${limit === 1 ? 'job' : 'jobs'} a minute, ${submissions} ${submissions === 1 ? 'was' : 'were'}`
     )
     check(
       'logBytes',
@@ -237,6 +238,7 @@ export function checkRunning(
       const limit = quota[name]
       if (limit === null || requests[name] > limit + 1e-9) return []
       const value = held(quota.per)[name]
+      const say = name === 'memoryBytes' ? formatMemory : String
       const fits = requests[name] === 0 || value + requests[name] <= limit + 1e-9
       return [
         {
@@ -245,7 +247,7 @@ export function checkRunning(
           value,
           limit,
           pointer: null,
-          message: `policy "${quota.policy}": ${whose(quota)} may hold ${limit}, holds ${value}, and this job adds ${requests[name]}`
+          message: `policy "${quota.policy}": ${whose(quota)} may hold ${say(limit)}, holds ${say(value)}, and this job adds ${say(requests[name])}`
         }
       ]
     })

@@ -100,7 +100,7 @@ await t.test('a wrong file is refused by name while the old one stays in force',
   t.match(told[0], { level: 'error', problems: [/^line 2/], file: file.path })
   rmSync(file.path)
   await app.policies.reload()
-  t.match(await status(), { error: { problems: [/cannot be read: ENOENT/] } })
+  t.match(await status(), { error: { problems: [/is not there.*: ENOENT/] } })
   t.equal(boundOf(app), 4)
   file.write(queued(4))
   await app.policies.reload()

@@ -88,6 +88,7 @@ await t.test('times and sizes are short', async (t) => {
     '2d'
   ])
   t.equal(ago('2026-01-01T00:00:00Z', Date.parse('2026-01-01T00:00:12Z')), '12s ago')
+  t.equal(ago('2026-04-01T00:00:00Z', Date.parse('2026-01-01T00:00:05Z')), 'in 90d')
   t.equal(ago('2026-01-01T00:00:12Z', Date.parse('2026-01-01T00:00:00Z')), 'in 12s')
   t.same([0, 512, 1536, 64 * 2 ** 20, 3 * 2 ** 40].map(bytes), ['0 B', '512 B', '1.5 KiB', '64 MiB', '3 TiB'])
 })

@@ -87,7 +87,7 @@ await t.test('a file that is not there or not valid is an error with its name', 
   const file = join(t.testdir(), 'policies.yaml')
   t.throws(() => readPolicyFile(file), {
     name: 'PolicyFileError',
-    message: /policies\.yaml is not valid:\n {2}- cannot be read: ENOENT/
+    message: /policies\.yaml is not valid:\n {2}- is not there \(gone, or never was\): ENOENT/
   })
   writeFileSync(file, 'policies: 3')
   t.throws(() => readPolicyFile(file), PolicyFileError)

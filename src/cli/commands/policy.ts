@@ -1,8 +1,9 @@
+import { spawnSync } from 'node:child_process'
 import { hash } from 'node:crypto'
 import { defineCommand } from '../command.ts'
 import type { Context } from '../context.ts'
 import { CliError, exits, UsageError } from '../exit.ts'
-import { plain } from '../output.ts'
+import { bytes, plain } from '../output.ts'
 import { readText } from '../read-text.ts'
 import { answer, type Schemas } from '../session.ts'
 
@@ -38,6 +39,9 @@ async function check(context: Context, file: string): Promise<number> {
   const text = await readText(file, context.stdin, 'policy check')
   const { parsePolicies } = await import('../../policy-file.ts')
   const { policies, problems } = parsePolicies(text)
+  const accounts = [...new Set(policies.flatMap(({ user }) => user ?? []))]
+  if (accounts.includes('root'))
+    problems.push("user: root runs no tenant's jobs, each of them would be refused; name another account")
   if (context.json) {
     await context.printJson({ file, valid: problems.length === 0, hash: hash('sha256', text), problems })
     return problems.length === 0 ? exits.ok : exits.usage
@@ -48,11 +52,18 @@ async function check(context: Context, file: string): Promise<number> {
       exits.usage,
       `${plain(file)} is not valid:\n${problems.map((problem) => `  ${plain(problem)}`).join('\n')}`
     )
+  for (const account of accounts)
+    if (isUnknown(account))
+      context.note(`${plain(account)} is no account of this machine: where the service runs it must be one`)
   await context.print(
     `${plain(file)} is valid: ${policies.length} ${policies.length === 1 ? 'policy' : 'policies'}\n`
   )
   return exits.ok
 }
+
+/** Whether this machine surely has no such account; one for each tenant, or without getent, nobody can tell. */
+const isUnknown = (account: string): boolean =>
+  !account.includes('{tenant}') && spawnSync('getent', ['passwd', '--', account]).status === 2
 
 async function explain(context: Context, file: string, tenant: string | undefined): Promise<number> {
   const text = await readText(file, context.stdin, 'policy explain')
@@ -81,14 +92,16 @@ async function printChecks(
 ): Promise<void> {
   const { paint } = context
   if (checks.length > 0) {
-    const show = (value: string | number | string[] | null) =>
-      plain(Array.isArray(value) ? value.join(', ') : `${value ?? '-'}`)
+    const show = (value: string | number | string[] | null, rule: string) =>
+      typeof value === 'number' && /\.(memory|logBytes)$/.test(rule)
+        ? bytes(value)
+        : plain(Array.isArray(value) ? value.join(', ') : `${value ?? '-'}`)
     const rows = checks.map(({ policy, rule, verdict, value, limit, message }) => [
       plain(policy ?? '-'),
       plain(rule),
       paint(colours[verdict], verdict),
-      show(value),
-      show(limit),
+      show(value, rule),
+      show(limit, rule),
       verdict === 'allowed' ? '' : plain(message)
     ])
     await context.printTable(['POLICY', 'RULE', 'VERDICT', 'VALUE', 'BOUND', 'WHY'], rows)
