@@ -70,6 +70,8 @@ export async function* follow(
       lost = error
     }
     if (isAborted()) return
+    // The service is there, and the answer to the next attempt says why it refuses, such as a token that was revoked.
+    if (lost instanceof ClosedAsRefused && failures++ === 0) continue
     lostAt ??= Date.now()
     if (Date.now() - lostAt > giveUpAfterMs) throw lost
     const waitMs = backoffMs(failures++)
@@ -82,6 +84,9 @@ export async function* follow(
 
 /** Closed with 1000 and without a last frame: by the service where nothing follows, or by a proxy's whim. */
 class ClosedInOrder extends Unreachable {}
+
+/** Closed with 1008: not a loss, but the service's wish. */
+class ClosedAsRefused extends Unreachable {}
 
 /** Whether the job's log ends before `next`: a close code alone is nobody's word for that. */
 async function isOver(session: Session, jobId: string, next: number): Promise<boolean> {
@@ -145,7 +150,7 @@ async function* receive(
     end(
       code === 1000
         ? new ClosedInOrder('The stream was closed')
-        : new Unreachable(`The stream was closed (${code})`)
+        : new (code === 1008 ? ClosedAsRefused : Unreachable)(`The stream was closed (${code})`)
     )
   )
   const silence = setInterval(() => {

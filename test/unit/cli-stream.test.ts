@@ -75,6 +75,17 @@ await t.test('a cut connection goes on behind the last frame, and says so', asyn
   t.same(told, ['lost', 'back', 'lost', 'back'])
 })
 
+await t.test('a close as refused is no loss: the next attempt is told why', async (t) => {
+  const { session, froms } = await misbehave(t, [
+    (socket) => socket.send(log(1), () => socket.close(1008, 'the token was revoked')),
+    send(result(2))
+  ])
+  const told: string[] = []
+  t.same(await seqs(follow(session, 'id', { onLost: () => told.push('lost') })), [1, 2])
+  t.same(froms, [1, 2])
+  t.same(told, [])
+})
+
 await t.test('a frame that comes twice is given once; a hole is asked for again', async (t) => {
   const { session, froms } = await misbehave(t, [
     send(log(1), log(1), log(2), log(5)),
