@@ -156,6 +156,8 @@ async function* receive(
   const silence = setInterval(() => {
     if (!socket.isPaused && Date.now() - heardAt > silenceMs) socket.terminate()
   }, 5_000)
+  // An abort that came before is not heard any more.
+  if (signal?.aborted === true) stop()
   signal?.addEventListener('abort', stop, { once: true })
   try {
     for (;;) {

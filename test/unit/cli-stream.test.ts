@@ -125,6 +125,11 @@ await t.test('an abort ends it at once', async (t) => {
   t.same(seen, [1])
 })
 
+await t.test('one that came before the connection ends it too', async (t) => {
+  const { session } = await misbehave(t, [send(log(1))])
+  t.same(await seqs(follow(session, 'id', { signal: AbortSignal.abort() })), [])
+})
+
 await t.test('a slow reader holds the service back', async (t) => {
   const count = 4_000
   let sender = null as WebSocket | null
