@@ -24,7 +24,7 @@ export function createObserver({
   )
   const waits = counted(
     'roost_job_waits_total',
-    'Jobs that waited a second or longer, by the reason that they were told.',
+    'Reasons told to jobs that waited a second or longer: one job may be told several.',
     'reason'
   )
   const attempts = counted(

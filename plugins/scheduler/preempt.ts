@@ -2,6 +2,7 @@ import { decide } from '../../src/domain/decide.ts'
 import type { JobRecord } from '../../src/domain/job-state.ts'
 import type { RunningJob } from '../../src/domain/queue/running.ts'
 import type { WaitingJob } from '../../src/domain/queue/waiting.ts'
+import type { FrameBody } from '../../src/schemas/frame.ts'
 import { system, type Requester } from '../../src/audit.ts'
 import type { SchedulerContext } from './context.ts'
 import { stateChange } from './control.ts'
@@ -25,7 +26,7 @@ export function createPreempt(context: SchedulerContext, endAttempt: (id: string
       }))
       const ended = await storage.write(async (tx) => {
         if ((await tx.jobs.find(job.id))?.state !== 'queued') return []
-        const changed: JobRecord[] = []
+        const changed: { record: JobRecord; frames: readonly FrameBody[] }[] = []
         for (const { victim, attempt } of chosen) {
           const record = await tx.jobs.find(victim.id)
           if (record === null || attempt === null) continue
@@ -45,13 +46,14 @@ export function createPreempt(context: SchedulerContext, endAttempt: (id: string
               ...stateChange(record, outcome.job)
             })
           )
-          changed.push({ ...outcome.job, lastSeq })
+          changed.push({ record: { ...outcome.job, lastSeq }, frames: outcome.frames })
         }
         return changed
       })
       // From here on the room that comes back is this job's.
       if (ended.length > 0) queue.pin(job.id)
-      for (const record of ended) {
+      for (const { record, frames } of ended) {
+        context.observe.appended(frames)
         context.settle(record)
         void endAttempt(record.id)
       }

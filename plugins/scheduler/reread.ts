@@ -43,9 +43,13 @@ export function createReread(
       const waits = await waitingFor(context, job)
       if (waits === null) return
       queue.add(toQueueEntry(context, job, waits))
+      if (job.attempts.length === 0) context.observe.accepted()
     }
     const isUnknown = attempt !== null && live.get(id)?.number !== attempt.number
-    if (isUnknown) capacity.restore(id, { ...requestsOf(job.spec), gpus: attempt.gpus })
+    if (isUnknown) {
+      capacity.restore(id, { ...requestsOf(job.spec), gpus: attempt.gpus })
+      context.observe.placed(attempt)
+    }
     context.settle(job)
     if (isUnknown) await hand(job, 'adopt')
     if (job.intent !== null) await endAttempt(id)

@@ -120,6 +120,9 @@ export function createTraces(tracing: Tracing | null) {
   }
 }
 
-/** The spec with the trace context that it is stored with; what the spec itself says stays. */
+/**
+ * The spec with the trace context that it is stored with. What the spec itself says stays stored; where attempts have
+ * spans (`environmentOf`), their programs get those.
+ */
 export const withTrace = (spec: JobSpec, traceparent: string | undefined): JobSpec =>
   traceparent === undefined ? spec : { ...spec, env: { [traceVariable]: traceparent, ...spec.env } }

@@ -1,8 +1,9 @@
-import type { AuditRecord, Transaction } from '../../src/contracts/storage.ts'
+import type { Transaction } from '../../src/contracts/storage.ts'
 import type { RoostError } from '../../src/errors.ts'
 import { unavailable } from './faults.ts'
 import type { Log } from './log.ts'
 import type { CommitObserver } from './metrics.ts'
+import type { AuditChain } from './repositories/audit-append.ts'
 import { addTraces, emptyTraces, type Session, type Traces } from './session.ts'
 import { createWorkRunner } from './transaction.ts'
 
@@ -52,8 +53,8 @@ export interface GroupCommitOptions {
   /** The writers on that connection; they leave their traces in `session`. */
   writers: Transaction
   session: Session
-  /** Chains the group's audit records; called just before the commit. */
-  chain: (records: readonly AuditRecord[]) => Promise<void>
+  /** Takes the group's audit records just before the commit. */
+  chain: AuditChain
   /** Called after each commit, once its works are resolved. */
   onCommitted: (traces: Traces, changed: boolean) => void
   /** Called where a commit fails with what all its waiters got. */
@@ -195,9 +196,10 @@ export function createGroupCommit({
   }
 
   async function finish(traces: Traces, works: number): Promise<void> {
-    await chain(traces.records)
+    await chain.add(traces.records)
     const began = performance.now()
     await connection.commit()
+    chain.settle(true)
     const ended = performance.now()
     observe?.committed(works, (ended - began) / 1000)
     // Under load the next group waits as long as this fsync took: groups grow, and the event loop, which an fsync
@@ -206,6 +208,7 @@ export function createGroupCommit({
   }
 
   async function abandon(): Promise<void> {
+    chain.settle(false)
     try {
       await connection.rollBack()
     } catch (error) {

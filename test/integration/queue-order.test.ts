@@ -229,6 +229,27 @@ await t.test('preemption', async (t) => {
       { attempts: [{}, { state: 'succeeded' }] },
       'and it did not count'
     )
+    let told = 0
+    for (const { id } of [kept, victim, important])
+      told += (await frames(app, id)).filter(({ type }) => type === 'status').length
+    const { body } = await app.inject({ url: '/metrics', headers: asAdmin })
+    t.match(body, `roost_frames_appended_total{type="status"} ${told}\n`, 'each frame is counted')
+  })
+
+  await t.test('a job that waits for a second is told why, which is counted', async (t) => {
+    const clock = createFakeClock()
+    const { app, run, submit } = await open(t, 1, none, { clock })
+    await run()
+    const { id } = await submit()
+    const told = new Promise<void>((resolve) =>
+      app.storage.onAppended((grown) => {
+        if (grown.has(id)) resolve()
+      })
+    )
+    clock.advance(1_000)
+    await told
+    const { body } = await app.inject({ url: '/metrics', headers: asAdmin })
+    t.match(body, 'roost_job_waits_total{reason="insufficient-cpu"} 1\n')
   })
 
   await t.test('at most as often as policy says, and not before its minimum time', async (t) => {

@@ -1,4 +1,5 @@
 // kit: postgres
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { openPostgresStorage } from '../../plugins/storage/postgres/open.ts'
@@ -8,6 +9,8 @@ import type { Frame } from '../../src/schemas/frame.ts'
 import { createAuth } from '../../plugins/auth/auth.ts'
 import { createPages } from '../../plugins/stream/pages.ts'
 import { follow } from '../../plugins/stream/follow.ts'
+import { auditRecord, system } from '../../src/audit.ts'
+import type { Storage } from '../../src/contracts/storage.ts'
 import { systemClock } from '../../src/contracts/clock.ts'
 import { asAdmin, build, testToken } from '../build.ts'
 import { insert, jobOf, logFrame } from '../contract/storage-samples.ts'
@@ -127,6 +130,25 @@ await t.test('closed while it connects again, it leaves no session and no lock b
   await other.close()
   const next = { databaseUrl, dataDir: t.testdir({}), waits: { lockMs: 500 } }
   await t.resolves(openPostgresStorage(next).then((storage) => storage.close()))
+})
+
+await t.test('the audit goes on from what another service wrote between two connections', async (t) => {
+  const { databaseUrl } = await createSchema(t)
+  const proxy = await startCuttingProxy(databaseUrl)
+  t.teardown(() => proxy.close())
+  const storage = await openPostgresStorage({ databaseUrl: proxy.url, dataDir: t.testdir({}) })
+  t.teardown(() => storage.close())
+  const append = (to: Storage) =>
+    to.write((tx) => tx.audit.append(auditRecord(system, Date.now(), 'service.start', 'x')))
+  await append(storage)
+  proxy.refuse()
+  const other = await openPostgresStorage({ databaseUrl, dataDir: t.testdir({}) })
+  await append(other)
+  await other.close()
+  proxy.allow()
+  while (!(await storage.status()).writable) await nextTurn()
+  await append(storage)
+  t.match(await storage.audit.verify(), { entries: 3, fault: null })
 })
 
 await t.test('what a commit found later appended and revoked reaches those that wait', async (t) => {
@@ -256,6 +278,9 @@ async function carryThrough(t: Test, cut: Cut, skip: number, isDoubtful: boolean
   const jobs = await app.inject({ url: '/v1/jobs', headers: asAdmin })
   t.equal(jobs.json<{ items: Job[] }>().items.length, 1)
   t.match(await app.storage.audit.verify(), { fault: null })
+  const { body } = await app.inject({ url: '/metrics', headers: asAdmin })
+  for (const name of ['roost_jobs_accepted_total', 'roost_placements_total{runtime="fake"}'])
+    t.ok(body.includes(`\n${name} 1\n`), name)
 }
 
 /** The commits of a job: accepted, placed, started, output, ended. */

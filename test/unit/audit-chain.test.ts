@@ -4,6 +4,8 @@ import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { migrations } from '../../plugins/storage/migrations/index.ts'
+import { createAuditChain } from '../../plugins/storage/repositories/audit-append.ts'
+import { kyselyOver, SqliteConnection } from '../../plugins/storage/sqlite/connection.ts'
 import { openSqliteStorage } from '../../plugins/storage/sqlite/open.ts'
 import type { AuditAnchor, AuditRecord, AuditVerdict } from '../../src/contracts/storage.ts'
 import { record } from '../contract/storage-samples.ts'
@@ -245,3 +247,32 @@ await t.test(
     t.equal((await storage.audit.list({ tenant: 'default', action: 'job.submit', limit: 5 })).items.length, 1)
   }
 )
+
+await t.test('the head is read once, and anew after a commit that failed or another tenure', async (t) => {
+  const dataDir = t.testdir()
+  await (await openSqliteStorage({ dataDir })).close()
+  const connection = new SqliteConnection(join(dataDir, 'roost.db'), {})
+  let reads = 0
+  const execute = connection.executeQuery.bind(connection)
+  connection.executeQuery = async (query) => {
+    if (query.sql.startsWith('select')) reads++
+    return await execute(query)
+  }
+  let tenure = 1
+  const chain = createAuditChain(kyselyOver(connection), undefined, () => tenure)
+  const commit = async (isStored = true, records = [record()]) => {
+    connection.database.exec('begin')
+    await chain.add(records)
+    connection.database.exec(isStored ? 'commit' : 'rollback')
+    chain.settle(isStored)
+    return reads
+  }
+  t.strictSame([await commit(), await commit(), await commit(true, []), await commit()], [1, 1, 1, 1])
+  t.strictSame([await commit(false), await commit(), await commit()], [1, 2, 2])
+  tenure = 2
+  t.strictSame([await commit(), await commit()], [3, 3])
+  connection.close()
+  const storage = await openSqliteStorage({ dataDir })
+  t.teardown(() => storage.close())
+  t.match(await storage.audit.verify(), { entries: 7, fault: null })
+})

@@ -9,7 +9,7 @@ import { createListeners } from '../listeners.ts'
 import { silentLog, type Log } from '../log.ts'
 import type { CommitObserver } from '../metrics.ts'
 import { migrate, schemaVersion } from '../migrate.ts'
-import { chainRecords } from '../repositories/audit.ts'
+import { auditInserts, createAuditChain } from '../repositories/audit-append.ts'
 import { createReaders, createWriters } from '../repositories/index.ts'
 import { emptyTraces, type Session } from '../session.ts'
 import { prepareDirectory } from '../sqlite/files.ts'
@@ -84,7 +84,8 @@ export async function openPostgresStorage(options: PostgresStorageOptions): Prom
     session,
     log,
     observe: options.observe,
-    chain: (records) => chainRecords(db, records),
+    // Between two connections another service may have held the database.
+    chain: createAuditChain(db, auditInserts(db), () => writer.connections),
     onFault: (error) => {
       problem = error.message
     },

@@ -80,6 +80,8 @@ export class PostgresWriter implements CommitConnection, DatabaseConnection {
   #spoiledBy: unknown = undefined
   #changes = 0
   fault: RoostError | null = null
+  /** How many connections there were, this one included: the lock was free between two. */
+  connections = 0
 
   constructor(options: WriterOptions) {
     this.#options = options
@@ -269,6 +271,7 @@ export class PostgresWriter implements CommitConnection, DatabaseConnection {
       this.#opening = null
     }
     this.#session = session
+    this.connections += 1
     this.#outage = null
     this.#failures = 0
     session.onLost((error) => this.#lost(error))

@@ -1,24 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
-import type {
-  AuditAnchor,
-  AuditEntry,
-  AuditReader,
-  AuditRecord,
-  AuditVerdict,
-  AuditWriter
-} from '../../../src/contracts/storage.ts'
+import type { AuditAnchor, AuditEntry, AuditReader, AuditVerdict } from '../../../src/contracts/storage.ts'
 import { RoostError } from '../../../src/errors.ts'
-import { canonicalJson } from '../../../src/json.ts'
-import type { Session } from '../session.ts'
 import type { Tables } from '../tables.ts'
-import { firstUnindexed, indexed, indexRowsOf, type Indexed } from './audit-index.ts'
-import { faultOf, hashOf, joinRecords, noHash, recordsOf, type AuditRow } from './audit-chain.ts'
+import { headOf } from './audit-append.ts'
+import { firstUnindexed, indexed, type Indexed } from './audit-index.ts'
+import { faultOf, noHash, recordsOf, type AuditRow } from './audit-chain.ts'
 
 /** An entry has up to 256 records: so many stay a few milliseconds of work. */
 const entriesAtOnce = 200
-/** Rows of the index written by one statement: its text is the same for most commits. */
-const indexRowsAtOnce = 16
 type Wanted = Partial<Record<Indexed, string | undefined>>
 interface Candidates {
   /** The lowest seq, and the first one that is too high. */
@@ -91,58 +81,6 @@ export function createAuditReader(db: Kysely<Tables>): AuditReader {
       }
     }
   }
-}
-
-/** Records wait in the session until the commit, where `chainRecords` writes them as one entry. */
-export function createAuditWriter(session: Session): AuditWriter {
-  return {
-    async append(record) {
-      session.traces.records.push(record)
-    }
-  }
-}
-
-/** Writes the records of a commit as the next entry of the chain. The caller holds the write lock and commits. */
-export async function chainRecords(db: Kysely<Tables>, records: readonly AuditRecord[]): Promise<void> {
-  if (records.length === 0) return
-  const last = await headOf(db)
-  const entry = joinRecords(records)
-  const row = {
-    seq: (last?.seq ?? 0) + 1,
-    at: entry.at,
-    actor: entry.actor,
-    actor_name: entry.actorName,
-    tenant: entry.tenant,
-    action: entry.action,
-    subject: entry.subject,
-    request_id: entry.requestId,
-    address: entry.address,
-    client: entry.client,
-    detail: canonicalJson(entry.detail),
-    previous_hash: last?.hash ?? noHash
-  }
-  await db
-    .insertInto('audit')
-    .values({ ...row, hash: hashOf(row) })
-    .execute()
-  const rows = indexRowsOf(row.seq, records)
-  for (let at = 0; at < rows.length; at += indexRowsAtOnce)
-    await db
-      .insertInto('audit_index')
-      .values(rows.slice(at, at + indexRowsAtOnce))
-      // Where somebody cut entries off, rows that led to them may be left; the service goes on all the same.
-      .onConflict((conflict) => conflict.doNothing())
-      .execute()
-}
-
-async function headOf(db: Kysely<Tables>): Promise<AuditAnchor | null> {
-  const last = await db
-    .selectFrom('audit')
-    .select(['seq', 'hash'])
-    .orderBy('seq', 'desc')
-    .limit(1)
-    .executeTakeFirst()
-  return last ?? null
 }
 
 /**

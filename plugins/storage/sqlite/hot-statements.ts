@@ -5,12 +5,13 @@ import { frameJson, jobRow } from '../repositories/job-rows.ts'
 import { insertJobLinks } from '../repositories/jobs.ts'
 import { checkSeq, keysPerJob } from '../repositories/event-keys.ts'
 import { noLog } from '../repositories/events.ts'
+import type { AuditInserts } from '../repositories/audit-append.ts'
 import type { Session } from '../session.ts'
 import type { Tables } from '../tables.ts'
 import type { SqliteConnection } from './connection.ts'
 
 /**
- * The two statements of every accepted job and every line of output, prepared by hand: building and compiling the
+ * The statements of every accepted job, every line of output and every commit's audit entry, prepared by hand: building and compiling the
  * query would cost more than running it (docs/decisions/002-group-commit.md). They do what repositories/jobs.ts and
  * repositories/events.ts do; the conformance suite runs over both.
  */
@@ -24,6 +25,41 @@ export function withHotStatements(
     ...writers,
     jobs: { ...writers.jobs, insert: prepareInsert(db, connection) },
     events: { ...writers.events, append: prepareAppend(connection, session) }
+  }
+}
+
+/** The audit entry of each commit and the rows that lead to it. */
+export function prepareAuditInserts(connection: SqliteConnection): AuditInserts {
+  const columns = [
+    'seq',
+    'at',
+    'actor',
+    'actor_name',
+    'tenant',
+    'action',
+    'subject',
+    'request_id',
+    'address',
+    'client',
+    'detail',
+    'previous_hash',
+    'hash'
+  ] as const satisfies readonly (keyof Tables['audit'])[]
+  const entry = connection.prepare(
+    `insert into audit (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})`
+  )
+  const index = connection.prepare(
+    'insert into audit_index (kind, value, seq) values (?, ?, ?) on conflict do nothing'
+  )
+  return {
+    async entry(row) {
+      connection.attempt(() => entry.run(...columns.map((column) => row[column])))
+    },
+    async index(rows) {
+      connection.attempt(() => {
+        for (const { kind, value, seq } of rows) index.run(kind, value, seq)
+      })
+    }
   }
 }
 

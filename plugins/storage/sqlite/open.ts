@@ -7,7 +7,7 @@ import { createListeners } from '../listeners.ts'
 import { silentLog, type Log } from '../log.ts'
 import type { CommitObserver } from '../metrics.ts'
 import { migrate, schemaVersion } from '../migrate.ts'
-import { chainRecords } from '../repositories/audit.ts'
+import { createAuditChain } from '../repositories/audit-append.ts'
 import { createReaders, createWriters } from '../repositories/index.ts'
 import { emptyTraces, type Session } from '../session.ts'
 import { backUp, checkTarget } from './backup.ts'
@@ -16,14 +16,14 @@ import { kyselyOver, SqliteConnection } from './connection.ts'
 import { describeFault } from './faults.ts'
 import { bytesOf, prepareDirectory, prepareFile } from './files.ts'
 import { createGiveBack } from './give-back.ts'
-import { withHotStatements } from './hot-statements.ts'
+import { prepareAuditInserts, withHotStatements } from './hot-statements.ts'
 
 export interface SqliteStorageOptions {
   /** Made where it is missing; the database is `roost.db` in it. */
   dataDir: string
   /** The most the database file may grow to; writes beyond are refused as on a full disk. Default: no bound. */
   maxBytes?: number
-  /** False: the two hot statements go through Kysely like all others, as they will in another dialect. Default: true. */
+  /** False: the hot statements go through Kysely like all others, as they will in another dialect. Default: true. */
   handPrepared?: boolean
   clock?: Clock
   log?: Log
@@ -167,7 +167,7 @@ function createStorage({ writer, reader, handPrepared, clock, log, observe, clos
     session,
     log,
     observe,
-    chain: (records) => chainRecords(db, records),
+    chain: createAuditChain(db, handPrepared ? prepareAuditInserts(writer) : undefined),
     onFault: (error) => {
       problem = error.message
     },
