@@ -69,7 +69,9 @@ export async function createApp(
   app.decorate('clock', clock)
   app.setValidatorCompiler(createValidatorCompiler())
   app.setSerializerCompiler(serializerCompiler)
-  app.setErrorHandler(sendProblem)
+  app.setErrorHandler(async (error, request, reply) =>
+    sendProblem((await app.countRefused(error, request, reply)) ?? error, request, reply)
+  )
   addHttpHooks(app)
   guardConnections(app.server, { ...config.limits, trusted: config.trustProxy, log: app.log })
   for (const schema of sharedSchemas) app.addSchema(schema)
@@ -83,6 +85,9 @@ export async function createApp(
   await app.register(storage, { dataDir: config.dataDir, databaseUrl: config.databaseUrl })
   await app.register(node, { ...config.node, version })
   await app.register(audit, { version, configuration: maskConfig(config) })
+  // Before all that refuses: a page may read why.
+  if (config.corsOrigins.length > 0)
+    await app.register(import('@fastify/cors'), corsOptions(config.corsOrigins))
   await app.register(limits, { rate: readRate(config.rateLimit), pressure: config.limits })
   await app.register(auth, {
     dataDir: config.dataDir,
@@ -92,8 +97,6 @@ export async function createApp(
     allowedHosts: config.allowedHosts,
     corsOrigins: config.corsOrigins
   })
-  if (config.corsOrigins.length > 0)
-    await app.register(import('@fastify/cors'), corsOptions(config.corsOrigins))
   await app.register(secrets, { dataDir: config.dataDir, secretsDir: config.secretsDir })
   await app.register(policies, { file: config.policiesFile })
   await app.register(webhooks, { version })

@@ -24,5 +24,7 @@ export const corsOptions = (origins: readonly string[]): FastifyCorsOptions => (
     'ratelimit',
     'ratelimit-policy'
   ],
-  maxAge: 600
+  maxAge: 600,
+  // Hosts and origins are checked after it.
+  preflightContinue: true
 })

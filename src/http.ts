@@ -89,9 +89,13 @@ export function addHttpHooks(app: FastifyInstance): void {
       throw new RoostError('draining', 'The service is stopping; it may be back in a moment', {
         headers: { connection: 'close', 'retry-after': '1' }
       })
-    // Before the body is read: a path that is not there has no content type to complain of.
+  })
+  // After auth, as who asks is counted for it, and before the body: a path that is not there has no content type to
+  // complain of.
+  app.addHook('preParsing', (request, _reply, _body, done) => {
     if (request.is404) refusePath(request.url.split('?', 1)[0]!, request.method)
     if (request.url.includes('%00')) refuseNul(request.url)
+    done()
   })
   app.addHook('onResponse', async (request, reply) => {
     const level = reply.statusCode >= 500 ? 'warn' : 'debug'

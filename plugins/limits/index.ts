@@ -1,6 +1,6 @@
 import underPressure from '@fastify/under-pressure'
 import fp from 'fastify-plugin'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type {} from '../auth/index.ts'
 import { networkOf } from '../../src/addresses.ts'
 import { RoostError } from '../../src/errors.ts'
@@ -15,6 +15,11 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Why requests are being shed now, in words; null while they are not. */
     overload(): string | null
+    /**
+     * Counts a request that was refused before it was counted: for its token where that is known, else for its address.
+     * Resolves with the `rate-limited` that it gets instead once the limit is exceeded, else with null.
+     */
+    countRefused(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<RoostError | null>
   }
 }
 
@@ -62,7 +67,10 @@ export default fp<LimitsPluginOptions>(
       set(app.overload() === null ? 0 : 1)
     )
 
-    if (rate === null) return
+    if (rate === null) {
+      app.decorate('countRefused', async () => null)
+      return
+    }
     // Without hooks of its own: whom a request is counted for is known only after its token.
     await app.register(import('@fastify/rate-limit'), { global: false, cache: clientsKept })
     const limiterBy = (keyGenerator: (request: FastifyRequest) => string) => {
@@ -85,23 +93,34 @@ export default fp<LimitsPluginOptions>(
         throw rateLimited('Requests of this address without a token', rate, count, headersOf(count))
       reply.headers(headersOf(count))
     })
+    async function countClient(request: FastifyRequest, reply: FastifyReply): Promise<RoostError | null> {
+      const { principal } = request
+      const count = await (principal === null ? countAddress : countToken)(request)
+      if (count.isExceeded) {
+        const who = principal === null ? 'this address' : `the token "${principal.name}"`
+        return rateLimited(`Requests of ${who}`, rate!, count, headersOf(count))
+      }
+      reply.headers(headersOf(count))
+      return null
+    }
     // After every onRequest hook, auth's among them, and before the body is read.
     app.addHook('preParsing', async (request, reply) => {
       if (request.isCounted || request.routeOptions.config.isProbe === true) return
-      const count = await (request.principal === null ? countAddress : countToken)(request)
-      if (count.isExceeded) {
-        const who = request.principal === null ? 'this address' : `the token "${request.principal.name}"`
-        throw rateLimited(`Requests of ${who}`, rate, count, headersOf(count))
-      }
-      reply.headers(headersOf(count))
+      const refusal = await countClient(request, reply)
+      if (refusal !== null) throw refusal
     })
-    // What auth refused counts too.
-    app.addHook('onError', async (request) => {
-      if (!request.isCounted && request.routeOptions.config.isProbe !== true) await countAddress(request)
+    // What was refused on the way there: a bad token, a missing scope, a path that is not there.
+    app.decorate('countRefused', async (error, request, reply) => {
+      const isCounted = request.isCounted || request.routeOptions.config.isProbe === true
+      return isCounted || isShed(error) ? null : await countClient(request, reply)
     })
   },
   { name: 'limits', dependencies: ['observability'], decorators: { fastify: ['observability'] } }
 )
+
+/** Refused for the service's own sake, before anybody looked who asks. */
+const isShed = (error: unknown): boolean =>
+  error instanceof RoostError && (error.code === 'overloaded' || error.code === 'draining')
 
 const bringsToken = ({ headers }: FastifyRequest): boolean =>
   headers.authorization !== undefined || headers['sec-websocket-protocol']?.includes('roost.bearer.') === true

@@ -66,6 +66,34 @@ await t.test(
   }
 )
 
+await t.test('what is refused before it is counted is limited too, each for its own client', async (t) => {
+  const app = await build(t, { process: 'off', rateLimit: '3/60', trustProxy: ['127.0.0.1'] })
+  const { token } = await app.auth.create({ name: 'reader', scopes: ['read:jobs'] })
+  const revoked = await app.auth.create({ name: 'gone', scopes: ['read:jobs'] })
+  await app.auth.revoke(revoked.record.id)
+  let clients = 0
+  async function fourOf(url: string, headers: Record<string, string>, method: 'GET' | 'DELETE' = 'GET') {
+    const from = `192.0.2.${++clients}`
+    const ask = async (url: string, headers: Record<string, string>, method: 'GET' | 'DELETE' = 'GET') =>
+      await app.inject({ method, url, headers: { ...anonymous, ...headers, 'x-forwarded-for': from } })
+    const answers = []
+    for (let i = 0; i < 4; i++) answers.push(await ask(url, headers, method))
+    t.equal(answers[0]?.headers['ratelimit'], '"default";r=2;t=60', url)
+    t.equal(answers[3]?.json<{ code: string }>().code, 'rate-limited', url)
+    const stranger = await ask('/health', {})
+    return [...answers, stranger].map(({ statusCode }) => statusCode)
+  }
+  const reader = async () => as((await app.auth.create({ name: 'r', scopes: ['read:jobs'] })).token)
+  t.same(await fourOf('/v1/tokens', as(token)), [403, 403, 403, 429, 200], 'the token pays, not its address')
+  t.same(await fourOf('/nowhere', await reader()), [404, 404, 404, 429, 200])
+  t.same(await fourOf('/v1/jobs', await reader(), 'DELETE'), [405, 405, 405, 429, 200])
+  t.same(await fourOf('/v1/jobs/%00', await reader()), [404, 404, 404, 429, 200])
+  t.same(await fourOf('/nowhere', {}), [404, 404, 404, 429, 429])
+  t.same(await fourOf('/v1/jobs', as(revoked.token)), [401, 401, 401, 429, 429])
+  t.same(await fourOf('/v1/jobs', as('two words')), [401, 401, 401, 429, 429])
+  t.same(await fourOf('/v1/jobs', { host: 'elsewhere.example' }), [421, 421, 421, 429, 429])
+})
+
 await t.test('X-Forwarded-For of a stranger is not believed', async (t) => {
   const app = await build(t, { process: 'off', rateLimit: '2/60', trustProxy: ['192.0.2.1'] })
   const ask = async (from: string) =>
