@@ -9,7 +9,7 @@ import type { Tracing } from './contracts/observability.ts'
 import { RoostError, type ErrorCode } from './errors.ts'
 import { escapePointer, findJsonFaults } from './json.ts'
 import { problemType, sendProblem, toProblem } from './problem.ts'
-import { redact } from './redact.ts'
+import { redactLine } from './redact.ts'
 import { traceContextPattern, traceIdOf } from './trace-context.ts'
 
 declare module 'fastify' {
@@ -39,7 +39,7 @@ export function readHttp(
       messageKey: 'message',
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (level: string) => ({ level }) },
-      hooks: { streamWrite: redact },
+      hooks: { streamWrite: redactLine },
       ...(logTo === undefined ? {} : { stream: logTo })
     },
     bodyLimit: bodyLimitBytes,

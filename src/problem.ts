@@ -38,7 +38,8 @@ export function toProblem(error: RoostError, instance?: string, requestId?: stri
     title,
     status,
     code: error.code,
-    detail: redact(cut(error.message)),
+    // The client's own words come back to it as they are: masked, they would tell which of them is a secret here.
+    detail: status >= 500 ? redact(cut(error.message)) : cut(error.message),
     ...(instance === undefined ? {} : { instance }),
     ...(requestId === undefined ? {} : { requestId }),
     ...(error.errors === undefined

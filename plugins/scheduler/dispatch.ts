@@ -3,7 +3,7 @@ import type { Rules } from '../../src/domain/policy.ts'
 import { RoostError } from '../../src/errors.ts'
 import { parseCpu, parseMemory } from '../../src/domain/quantity.ts'
 import { attemptName, currentAttempt, type JobRecord } from '../../src/domain/job-state.ts'
-import { redact } from '../../src/redact.ts'
+import { maskFault, redact } from '../../src/redact.ts'
 import { choose, explain } from '../../src/domain/placement/index.ts'
 import { fits, toAmounts } from '../../src/domain/queue/amounts.ts'
 import { pass } from '../../src/domain/queue/pass.ts'
@@ -150,6 +150,7 @@ export function createDispatch(context: SchedulerContext, endAttempt: (id: strin
         message,
         retriable
       })
+    let given: string[] = []
     try {
       if (live.runtime === null) {
         await context.change(job.id, {
@@ -161,6 +162,7 @@ export function createDispatch(context: SchedulerContext, endAttempt: (id: strin
       }
       const rules = context.policies.rulesFor(job.tenant, job.submittedBy, job.submittedByName)
       const secrets = await context.secrets.resolve(job.tenant, job.spec.secrets ?? {})
+      if ('env' in secrets) given = Object.values(secrets.env)
       if ('missing' in secrets && how === 'start') {
         await fail(
           'secret-missing',
@@ -197,12 +199,13 @@ export function createDispatch(context: SchedulerContext, endAttempt: (id: strin
       if (live.intent !== null) await live.runtime.stop(live.name, live.intent.graceSeconds)
     } catch (error) {
       const ids = { jobId: job.id, attempt: attempt.number, tenant: job.tenant }
-      log.error({ err: error, ...ids }, `the attempt could not be ${how}ed`)
+      // A runtime's own words; it has the secrets of the job.
+      const fault = given.length === 0 ? error : maskFault(error, given)
+      log.error({ err: fault, ...ids }, `the attempt could not be ${how}ed`)
       try {
         // A runtime whose start rejects has begun nothing; of an adoption that says nothing.
         if (how === 'adopt' || error instanceof RoostError) throw error
-        // A runtime's own words; it has the secrets of the job.
-        await fail('runtime-error', redact(error instanceof Error ? error.message : String(error)), true)
+        await fail('runtime-error', redact(fault instanceof Error ? fault.message : String(fault)), true)
       } catch {
         clock.setTimeout(() => void hand(job, 'adopt'), faultPauseMs)
       }

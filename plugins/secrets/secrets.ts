@@ -5,7 +5,6 @@ import { auditRecord, system, type Requester } from '../../src/audit.ts'
 import { systemClock, type Clock } from '../../src/contracts/clock.ts'
 import type { Storage } from '../../src/contracts/storage.ts'
 import { RoostError } from '../../src/errors.ts'
-import { rememberGiven } from '../../src/redact.ts'
 import { secretNamePattern } from '../../src/schemas/job.ts'
 import { openKeyFile, readKeyFile } from './key-file.ts'
 import { seal, unseal } from './seal.ts'
@@ -156,7 +155,6 @@ export function createSecrets(options: SecretsOptions): Secrets {
           missing.add(name)
           continue
         }
-        rememberGiven(value)
         found.push([variable, value])
       }
       return missing.size > 0 ? { missing: [...missing] } : { env: Object.fromEntries(found) }

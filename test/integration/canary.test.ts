@@ -6,6 +6,7 @@ import t from 'tap'
 import { WebSocket } from 'ws'
 import { asAdmin, build, testToken } from '../build.ts'
 import { processesOf } from '../start-service.ts'
+import { createFakeRuntime } from '../fake-runtime.ts'
 import { runCli } from '../start-cli.ts'
 
 /** Words that look like nothing in particular: that none of them gets out is not the work of a pattern. */
@@ -48,9 +49,19 @@ await t.test(
     const secretsDir = join(folder, 'secrets')
     process.env['ROOST_SECRET_FROM_ENVIRONMENT'] = canaries.envSecret
     t.teardown(() => delete process.env['ROOST_SECRET_FROM_ENVIRONMENT'])
-    const app = await build(t, { dataDir, secretsDir, process: 'on', logLevel: 'trace' })
+    const fake = createFakeRuntime()
+    const { start } = fake.runtime
+    fake.runtime.start = async (order) => {
+      if (order.attempt > 1) return await start(order)
+      throw new Error(`a runtime said: ${order.env['A']} is in ${JSON.stringify(order.env)}`)
+    }
+    const app = await build(
+      t,
+      { dataDir, secretsDir, process: 'on', logLevel: 'trace' },
+      { runtimes: [fake.runtime] }
+    )
     app.get('/throws', { config: { public: true } }, async () => {
-      throw new Error(`a driver said: password ${canaries.storedSecret} of ${canaries.adminToken}`, {
+      throw new Error(`a driver said: password of ${canaries.adminToken}`, {
         cause: new Error(`connect postgres://roost:${canaries.databasePassword}@db.example/roost`)
       })
     })
@@ -106,6 +117,11 @@ await t.test(
     ])
     await submit(['/no/such/program'])
     await submit(['sh', '-c', 'exit 1'], { secrets: { A: 'missing' } })
+    const quick = { backoffSeconds: 0, maxBackoffSeconds: 0 }
+    const broken = await submit([], { task: { type: 'test/fake' }, retry: quick })
+    const told = await ask(`/v1/jobs/${broken}/events`, { headers: admin })
+    t.match(told.text, /a runtime said: \[redacted\] is in/)
+    t.match(outs['logs']!.join(''), /a runtime said: \[redacted\] is in/)
     const events = await fetch(`${base}/v1/jobs/${running}/events`, { headers: admin })
     for await (const chunk of events.body!) {
       outs['frames']!.push(Buffer.from(chunk).toString())

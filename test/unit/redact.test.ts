@@ -1,6 +1,6 @@
 import t from 'tap'
 import fc from 'fast-check'
-import { redact, rememberGiven, rememberPassword, rememberSecret } from '../../src/redact.ts'
+import { maskFault, redact, redactLine, rememberPassword, rememberSecret } from '../../src/redact.ts'
 
 await t.test('what looks like a secret is taken out, whoever sent it', async (t) => {
   const cases: [text: string, clean: string][] = [
@@ -59,14 +59,39 @@ await t.test('of a URL it is the password, as it is written and as it is meant',
     t.doesNotThrow(() => rememberPassword(odd))
 })
 
-await t.test(
-  'of what jobs were given the oldest of a thousand makes room; what is the service’s own stays',
-  async (t) => {
-    rememberSecret('kanarie-of-the-service')
-    rememberGiven('kanarie-the-oldest')
-    for (let i = 0; i < 1_000; i++) rememberGiven(`kanarie-number-${i}`)
-    t.equal(redact('kanarie-of-the-service'), '[redacted]')
-    t.equal(redact('kanarie-the-oldest'), 'kanarie-the-oldest')
-    t.equal(redact('kanarie-number-999'), '[redacted]', 'one that another begins with goes as a whole')
-  }
-)
+await t.test('a line of the log stays JSON, whatever the secret is', async (t) => {
+  const line = (more: object) => JSON.stringify({ level: 'info', time: 12345678901, ...more })
+  const texts = fc.oneof(
+    fc.string({ minLength: 8, maxLength: 20 }),
+    fc.constantFrom('"level":"info"', '12345678', '":12345678', 'nabcdefgh', '\\\\\\\\"":,', '"message":"')
+  )
+  fc.assert(
+    fc.property(
+      texts.filter((text) => !'[redacted]'.includes(text)),
+      fc.string(),
+      fc.constantFrom('\n', '\\', '"', 'x'),
+      (secret, around, before) => {
+        rememberSecret(secret)
+        const message = around + before + secret
+        const clean: { level: string; time: number; message: string } = JSON.parse(
+          redactLine(line({ message }))
+        )
+        return clean.time === 12345678901 && clean.message.includes('[redacted]')
+      }
+    ),
+    { numRuns: 200 }
+  )
+  t.equal(
+    redactLine(line({ err: { stack: 'x\nBearer abcdef123\n' } })),
+    `${line({ err: { stack: 'x\nBearer [redacted]\n' } })}\n`
+  )
+})
+
+await t.test('a runtime’s fault is told without what the job was given', async (t) => {
+  const secrets = ['kanarie "quoted"', 'kanarie-', 'kanarie-longer', 'on']
+  const fault = maskFault(new Error(`no ${JSON.stringify(secrets)} on ${secrets[0]}`), secrets)
+  t.equal(fault.message, 'no ["[redacted]","[redacted]","[redacted]","on"] on [redacted]')
+  t.notMatch(fault.stack, /kanarie/)
+  t.match(fault.stack, /redact\.test/)
+  t.equal(maskFault('kanarie-longer', secrets).message, '[redacted]')
+})
