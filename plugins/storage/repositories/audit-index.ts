@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import type { AuditEntry, AuditRecord } from '../../../src/contracts/storage.ts'
 import type { Tables } from '../tables.ts'
@@ -37,6 +38,7 @@ export async function firstUnindexed(
         .where('seq', '<=', Math.max(...seqs))
         .execute()
       for (const { value, seq } of rows) found.add(`${kind} ${seq} ${value}`)
+      await nextTurn()
     }
   }
   return due.find(({ kind, value, seq }) => !found.has(`${kind} ${seq} ${value}`)) ?? null

@@ -8,7 +8,7 @@ import { firstUnindexed, indexed, type Indexed } from './audit-index.ts'
 import { faultOf, noHash, recordsOf, type AuditRow } from './audit-chain.ts'
 
 /** An entry has up to 256 records: so many stay a few milliseconds of work. */
-const entriesAtOnce = 200
+const entriesAtOnce = 100
 type Wanted = Partial<Record<Indexed, string | undefined>>
 interface Candidates {
   /** The lowest seq, and the first one that is too high. */
