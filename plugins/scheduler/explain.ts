@@ -49,6 +49,16 @@ export function createExplain(context: SchedulerContext) {
     return positions.byId.get(id) ?? null
   }
 
+  /** As `positionOf`, but counted now: what is asked about once has no place among those counted before. */
+  function countBefore(entry: WaitingJob): number | null {
+    let before = 0
+    for (const each of order()) {
+      if (each === entry) return before
+      if (++before === toldPositions) break
+    }
+    return null
+  }
+
   /**
    * Why this job waits; null where it is about to start. `backoff` is what made it wait for its next try. Jobs of other
    * tenants are named only where `seesAll`.
@@ -56,9 +66,9 @@ export function createExplain(context: SchedulerContext) {
   function why(
     entry: WaitingJob,
     backoff: { reason: string | null; message: string | null } = { reason: null, message: null },
-    seesAll = false
+    seesAll = false,
+    position = positionOf(entry.id)
   ): Wait | null {
-    const position = positionOf(entry.id)
     const wait = (
       reason: string,
       message: string,
@@ -165,14 +175,13 @@ export function createExplain(context: SchedulerContext) {
     // One that leaves the next job its room need not wait for its turn.
     return position === 0 || reservation !== null
       ? null
-      : wait('queue', `${describePosition(position).slice(2) || 'Its turn has not come'}`, [
-          {
-            what: 'jobs',
-            needed: position ?? toldPositions,
-            available: 0,
-            message: 'those before it must start'
-          }
-        ])
+      : wait(
+          'queue',
+          describePosition(position).slice(2) || 'Its turn has not come',
+          position === null
+            ? []
+            : [{ what: 'jobs', needed: position, available: 0, message: 'those before it must start' }]
+        )
   }
 
   /** The attempts that would be ended at once for a job that lacks room; none where others have their turn before it. */
@@ -196,7 +205,7 @@ export function createExplain(context: SchedulerContext) {
     /** Why a job would wait that is not in the queue: what `why` says of it if it came now. */
     whyIfAdded(entry: WaitingJob, seesAll: boolean): Wait | null {
       queue.add(entry)
-      const found = why(entry, undefined, seesAll)
+      const found = why(entry, undefined, seesAll, countBefore(entry))
       const ended = found !== null && found.reason in lacking ? wouldEnd(entry) : []
       queue.remove(entry.id)
       if (ended.length === 0) return found
@@ -230,8 +239,8 @@ const untilWhen = (at: number): string =>
   at === Infinity ? '' : ` by ${new Date(at).toISOString()} at the latest`
 
 function describePosition(position: number | null): string {
-  if (position === 0) return ''
-  return `; ${position === null ? 'many jobs stand' : position === 1 ? '1 job stands' : `${position} jobs stand`} before it`
+  if (position === null || position === 0) return ''
+  return `; ${position === 1 ? '1 job stands' : `${position} jobs stand`} before it`
 }
 
 /** Amounts as the API tells them: cores, bytes, numbers. */

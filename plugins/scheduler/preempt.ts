@@ -25,7 +25,8 @@ export function createPreempt(context: SchedulerContext, endAttempt: (id: string
         attempt: context.live.get(victim.id)?.number ?? null
       }))
       const ended = await storage.write(async (tx) => {
-        if ((await tx.jobs.find(job.id))?.state !== 'queued') return []
+        // Stored as queued it also is while a look has taken it and its placing is being stored.
+        if (queue.get(job.id) === undefined || (await tx.jobs.find(job.id))?.state !== 'queued') return []
         const changed: { record: JobRecord; frames: readonly FrameBody[] }[] = []
         for (const { victim, attempt } of chosen) {
           const record = await tx.jobs.find(victim.id)

@@ -813,7 +813,7 @@ export interface components {
             /** @description dependencies, a backoff’s cause, paused, draining, quota, preempting, reserved, queue, or what it lacks: insufficient-cpu, insufficient-memory, insufficient-gpu, no-slot, … */
             reason: string;
             message: string;
-            /** @description What would let it start. */
+            /** @description What would let it start; empty where that is not known. */
             needs: components["schemas"]["QueueNeed"][];
             startsBy: string | null;
         };

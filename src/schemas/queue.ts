@@ -29,7 +29,9 @@ export const Wait = Type.Object(
         'dependencies, a backoff’s cause, paused, draining, quota, preempting, reserved, queue, or what it lacks: insufficient-cpu, insufficient-memory, insufficient-gpu, no-slot, …'
     }),
     message: Type.String(),
-    needs: Type.Array(ref(QueueNeed), { description: 'What would let it start.' }),
+    needs: Type.Array(ref(QueueNeed), {
+      description: 'What would let it start; empty where that is not known.'
+    }),
     startsBy: nullable(
       Type.String({
         format: 'date-time',
