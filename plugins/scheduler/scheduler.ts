@@ -27,7 +27,7 @@ const tellWaitingAfterMs = 1_000
 const tellWaitingAtOnce = 50
 /** The queue is listed up to here: the order is found anew for each page, walking from its front. */
 const listedPositions = 10_000
-/** Of so many waiting jobs a scrape of the metrics asks the reason. */
+/** Of so many jobs that may be tried a scrape of the metrics asks the reason. */
 const reasonsAsked = 200
 
 /**
@@ -215,23 +215,19 @@ export async function createScheduler(options: SchedulerOptions) {
       return { items, cursor }
     },
 
-    /** How many jobs wait for which reason; beyond the first of the queue the others wait for their turn (`queue`). */
+    /** How many jobs wait for which reason; `behind` are those that stand behind the first of the queue. */
     waitingByReason(): Map<string, number> {
+      const { dependencies, backoff } = queue.asideCounts()
       const counts = new Map<string, number>()
       const count = (reason: string, jobs = 1) => counts.set(reason, (counts.get(reason) ?? 0) + jobs)
-      let told = 0
-      for (const { waitingFor } of queue.aside()) {
-        told++
-        count(waitingFor.size > 0 ? 'dependencies' : 'backoff')
-      }
       let asked = 0
       for (const entry of explain.order()) {
         if (queue.isAside(entry) || asked === reasonsAsked) break
         asked++
         count(explain.why(entry)?.reason ?? 'starting')
       }
-      const others = queue.size - told - asked
-      if (others > 0) count('queue', others)
+      const told = { dependencies, backoff, behind: queue.size - dependencies - backoff - asked }
+      for (const [reason, jobs] of Object.entries(told)) if (jobs > 0) count(reason, jobs)
       return counts
     },
 
@@ -256,8 +252,6 @@ export async function createScheduler(options: SchedulerOptions) {
       every(sweepMs, 'the removal of old jobs', sweep)
       every(tellWaitingAfterMs, 'telling why jobs wait', tellWaiting)
       forgetPolicies = context.policies.onChange(() => {
-        // Weights and quotas decide what the last look found.
-        context.reservation = null
         refreshConstraints(context)
         context.logUsage.forget()
         context.wake()

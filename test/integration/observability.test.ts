@@ -107,6 +107,21 @@ await t.test('why jobs wait, and how far readers are behind', async (t) => {
   stream.destroy()
 })
 
+await t.test('of a long queue the reasons of the first are counted, the others as behind them', async (t) => {
+  const { app, fake } = await open(t, { exitCode: null }, { capacity: { slots: 1 } })
+  const { job } = await submit(app, {})
+  while (fake.running.size === 0) await new Promise((resolve) => setImmediate(resolve))
+  await Promise.all(Array.from({ length: 205 }, () => submit(app, {})))
+  await Promise.all(Array.from({ length: 201 }, () => submit(app, { dependsOn: [job.id] })))
+  const found = await samples(app)
+  t.same(
+    ['no-slot', 'behind', 'dependencies', 'queue'].map((reason) =>
+      found.get(`roost_jobs_waiting{reason="${reason}"}`)
+    ),
+    [200, 5, 201, undefined]
+  )
+})
+
 await t.test('refusals are counted by what was wrong with who asked', async (t) => {
   const { app } = await open(t, {})
   const ask = async (headers: Record<string, string>, url = '/v1/jobs') =>

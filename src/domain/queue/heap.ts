@@ -18,6 +18,15 @@ export function createHeap<T>(items: T[], compare: (a: T, b: T) => number) {
 
   return {
     top: (): T | undefined => items[0],
+    add(item: T): void {
+      let at = items.push(item) - 1
+      for (; at > 0; at = (at - 1) >>> 1) {
+        const parent = items[(at - 1) >>> 1]!
+        if (compare(parent, item) <= 0) break
+        items[at] = parent
+      }
+      items[at] = item
+    },
     /** The top has become larger. */
     sinkTop: (): void => sink(0),
     removeTop(): void {

@@ -48,16 +48,6 @@ export function createSortedList<T>(compare: (a: T, b: T) => number) {
       size--
       return true
     },
-    /** How many stand before `item`, whether it is in the list or not. */
-    rank(item: T): number {
-      const found = chunkOf(item)
-      let before = 0
-      for (let i = 0; i < found; i++) before += chunks[i]!.length
-      const chunk = chunks[found]
-      return chunk === undefined
-        ? before
-        : before + firstIndex(chunk.length, (i) => compare(chunk[i]!, item) >= 0)
-    },
     /** In order. Nothing may be added or removed meanwhile. */
     *[Symbol.iterator](): Generator<T> {
       for (const chunk of chunks) yield* chunk

@@ -48,15 +48,21 @@ export function* turns({
   yield* waiting.aside()
 }
 
-/** Jobs of one tenant in order, merged from its lines. */
+/** Jobs of one tenant in order, merged from its lines; a line is opened when its first job's turn comes. */
 function* jobsOf(tenant: Tenant, compare: (a: WaitingJob, b: WaitingJob) => number): Generator<WaitingJob> {
-  const lines = [...tenant.lines.values()].flatMap(({ jobs }) => {
-    const rest = jobs[Symbol.iterator]()
-    const first = rest.next()
-    return first.done === true ? [] : [{ job: first.value, rest }]
-  })
-  const heap = createHeap(lines, (a, b) => compare(a.job, b.job))
-  for (let top = heap.top(); top !== undefined; top = heap.top()) {
+  const heap = createHeap<{ job: WaitingJob; rest: Generator<WaitingJob> }>([], (a, b) =>
+    compare(a.job, b.job)
+  )
+  const heads = tenant.heads[Symbol.iterator]()
+  for (let head = heads.next(); ;) {
+    let top = heap.top()
+    if (head.done !== true && (top === undefined || compare(head.value.jobs.first()!, top.job) < 0)) {
+      const rest = head.value.jobs[Symbol.iterator]()
+      heap.add({ job: rest.next().value as WaitingJob, rest })
+      head = heads.next()
+      top = heap.top()
+    }
+    if (top === undefined) return
     yield top.job
     const next = top.rest.next()
     if (next.done === true) heap.removeTop()

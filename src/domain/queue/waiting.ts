@@ -32,6 +32,7 @@ export interface Shape {
 
 /** Jobs of one tenant, one token and one shape: the first of them stands for all. */
 export interface Line {
+  key: string
   shape: Shape
   tenant: Tenant
   token: string
@@ -47,6 +48,15 @@ export interface Tenant {
   unservedSince: number
 }
 
+/** A waiting job with what its place in the index hangs on, made once. */
+interface Entry {
+  job: WaitingJob
+  tokenKey: string
+  shapeKey: string
+}
+
+const isAside = (job: WaitingJob): boolean => job.waitingFor.size > 0 || job.notBefore !== null
+
 const byId = (a: { id: string }, b: { id: string }): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
 
 /**
@@ -55,7 +65,7 @@ const byId = (a: { id: string }, b: { id: string }): number => (a.id < b.id ? -1
  */
 export function createWaiting(msPerPoint: number) {
   const compare: (a: WaitingJob, b: WaitingJob) => number = compareJobs(msPerPoint)
-  const entries = new Map<string, WaitingJob>()
+  const entries = new Map<string, Entry>()
   const ages = createSortedList<WaitingJob>(byId)
   const tenants = new Map<string, Tenant>()
   const shapes = new Map<string, Shape>()
@@ -67,15 +77,15 @@ export function createWaiting(msPerPoint: number) {
   const counts = new Map<string, number>()
   let version = 0
 
-  function count({ tenant, token }: WaitingJob, by: 1 | -1): void {
-    for (const key of [tenant, tokenKey(tenant, token)]) {
+  function count({ job, tokenKey }: Entry, by: 1 | -1): void {
+    for (const key of [job.tenant, tokenKey]) {
       const now = (counts.get(key) ?? 0) + by
       if (now === 0) counts.delete(key)
       else counts.set(key, now)
     }
   }
 
-  function lineOf(job: WaitingJob): Line {
+  function lineOf({ job, shapeKey }: Entry): Line {
     let tenant = tenants.get(job.tenant)
     if (tenant === undefined) {
       tenant = {
@@ -86,20 +96,20 @@ export function createWaiting(msPerPoint: number) {
       }
       tenants.set(job.tenant, tenant)
     }
-    const shapeKey = shapeOf(job)
     const lineKey = `${job.token} ${shapeKey}`
     const known = tenant.lines.get(lineKey)
     if (known !== undefined) return known
     let shape = shapes.get(shapeKey)
     if (shape === undefined) shapes.set(shapeKey, (shape = { key: shapeKey, needs: job.needs, waiting: 0 }))
-    const line: Line = { shape, tenant, token: job.token, jobs: createSortedList(compare) }
+    const line: Line = { key: lineKey, shape, tenant, token: job.token, jobs: createSortedList(compare) }
     tenant.lines.set(lineKey, line)
     return line
   }
 
-  function addReady(job: WaitingJob): void {
+  function addReady(entry: Entry): void {
     version++
-    const line = lineOf(job)
+    const { job } = entry
+    const line = lineOf(entry)
     const { heads } = line.tenant
     const first = line.jobs.first()
     const leads = first === undefined || compare(job, first) < 0
@@ -110,11 +120,10 @@ export function createWaiting(msPerPoint: number) {
   }
 
   /** False where the job is not among those that may be tried. */
-  function removeReady(job: WaitingJob): boolean {
+  function removeReady({ job, shapeKey }: Entry): boolean {
     version++
     const tenant = tenants.get(job.tenant)
-    const lineKey = `${job.token} ${shapeOf(job)}`
-    const line = tenant?.lines.get(lineKey)
+    const line = tenant?.lines.get(`${job.token} ${shapeKey}`)
     const first = line?.jobs.first()
     if (tenant === undefined || line === undefined || first === undefined) return false
     const leads = first === job
@@ -122,14 +131,15 @@ export function createWaiting(msPerPoint: number) {
     const removed = line.jobs.delete(job)
     if (removed && --line.shape.waiting === 0) shapes.delete(line.shape.key)
     if (line.jobs.size === 0) {
-      tenant.lines.delete(lineKey)
+      tenant.lines.delete(line.key)
       if (tenant.lines.size === 0) tenants.delete(tenant.name)
     } else if (leads) tenant.heads.add(line)
     return removed
   }
 
-  function place(job: WaitingJob): void {
-    if (job.waitingFor.size === 0 && job.notBefore === null) return addReady(job)
+  function place(entry: Entry): void {
+    const { job } = entry
+    if (job.waitingFor.size === 0 && job.notBefore === null) return addReady(entry)
     version++
     aside.add(job)
     if (job.waitingFor.size === 0) delayed.add(job)
@@ -149,9 +159,9 @@ export function createWaiting(msPerPoint: number) {
     get hasReady() {
       return tenants.size > 0 || pinned.size > 0
     },
-    get: (id: string): WaitingJob | undefined => entries.get(id),
+    get: (id: string): WaitingJob | undefined => entries.get(id)?.job,
     /** A copy: what is looked at may be taken out and put back. */
-    all: (): WaitingJob[] => [...entries.values()],
+    all: (): WaitingJob[] => Array.from(entries.values(), ({ job }) => job),
     /** How many of the tenant wait, or of one of its tokens. */
     count: (tenant: string, token: string | null): number =>
       counts.get(token === null ? tenant : tokenKey(tenant, token)) ?? 0,
@@ -160,23 +170,30 @@ export function createWaiting(msPerPoint: number) {
     pinned: (): ReadonlyMap<string, WaitingJob> => pinned,
     /** Those that stand aside, the oldest first. */
     aside: (): Iterable<WaitingJob> => aside,
-    isAside: (job: WaitingJob): boolean => job.waitingFor.size > 0 || job.notBefore !== null,
+    isAside,
+    /** How many stand aside for what. */
+    asideCounts: (): { dependencies: number; backoff: number } => ({
+      dependencies: aside.size - delayed.size,
+      backoff: delayed.size
+    }),
 
     add(job: WaitingJob): void {
       if (entries.has(job.id)) return
-      entries.set(job.id, job)
+      const entry = { job, tokenKey: tokenKey(job.tenant, job.token), shapeKey: shapeOf(job) }
+      entries.set(job.id, entry)
       ages.add(job)
-      count(job, 1)
-      place(job)
+      count(entry, 1)
+      place(entry)
     },
     remove(id: string): WaitingJob | undefined {
-      const job = entries.get(id)
-      if (job === undefined) return undefined
+      const entry = entries.get(id)
+      if (entry === undefined) return undefined
+      const { job } = entry
       entries.delete(id)
       ages.delete(job)
-      count(job, -1)
+      count(entry, -1)
       if (pinned.delete(id)) return job
-      if (!aside.delete(job)) removeReady(job)
+      if (!isAside(job) || !aside.delete(job)) removeReady(entry)
       else if (job.notBefore !== null) delayed.delete(job)
       return job
     },
@@ -186,39 +203,34 @@ export function createWaiting(msPerPoint: number) {
         delayed.delete(job)
         aside.delete(job)
         job.notBefore = null
-        addReady(job)
+        addReady(entries.get(job.id)!)
       }
     },
     /** `dependency` has succeeded. True where `id` waits for nothing more. */
     resolve(id: string, dependency: string): boolean {
-      const job = entries.get(id)
-      if (job === undefined || !job.waitingFor.delete(dependency) || job.waitingFor.size > 0) return false
+      const entry = entries.get(id)
+      if (entry === undefined) return false
+      const { job } = entry
+      if (!job.waitingFor.delete(dependency) || job.waitingFor.size > 0) return false
       aside.delete(job)
-      place(job)
+      place(entry)
       return true
     },
     /** Puts a job before everybody, until it is removed or unpinned. */
     pin(id: string): void {
-      const job = entries.get(id)
-      if (job !== undefined && !pinned.has(id) && removeReady(job)) pinned.set(id, job)
+      const entry = entries.get(id)
+      if (entry !== undefined && !pinned.has(id) && removeReady(entry)) pinned.set(id, entry.job)
     },
     unpin(id: string): void {
-      const job = pinned.get(id)
-      if (job === undefined) return
+      if (!pinned.has(id)) return
       pinned.delete(id)
-      addReady(job)
+      addReady(entries.get(id)!)
     },
     /** Earliest end of a backoff; null where there is none. */
     nextDue: (): number | null => delayed.first()?.notBefore ?? null,
     oldestCreatedAt: (): number | null => ages.first()?.createdAt ?? null,
     isFirstOfTenant: (job: WaitingJob): boolean =>
-      tenants.get(job.tenant)?.heads.first()?.jobs.first() === job,
-    /** How many of its own tenant stand before a job that may be tried. */
-    rankInTenant(job: WaitingJob): number {
-      let before = 0
-      for (const line of tenants.get(job.tenant)?.lines.values() ?? []) before += line.jobs.rank(job)
-      return before
-    }
+      tenants.get(job.tenant)?.heads.first()?.jobs.first() === job
   }
 }
 
