@@ -9,20 +9,22 @@ import { defaultMsPerPoint } from '../src/domain/queue/order.ts'
 import { pass } from '../src/domain/queue/pass.ts'
 import { createRunning } from '../src/domain/queue/running.ts'
 import { createWaiting, type WaitingJob } from '../src/domain/queue/waiting.ts'
-import type { Job } from '../src/schemas/job.ts'
 import { startService, type Service } from '../test/start-service.ts'
 import { createClient } from './client.ts'
 import { withFolder } from './folder.ts'
 import { createPriorityQueue } from './load/priority-queue.ts'
-import { alternate, median, pause, waitFor } from './measure.ts'
+import { alternate, median, waitFor } from './measure.ts'
 import type { BenchReport } from './report.ts'
 
 const seconds = 1
-/** What each tenant may run at one time; the node has room for both. */
-const quota = { small: 2, large: 6 }
-/** The small tenant's jobs come so many at a time and so often: three quarters of what its quota can run. */
-const burst = 6
-const everyMs = 4_000
+const slots = 8
+/**
+ * What each tenant may run at one time: the large one all of the node, so that what keeps room for the small one is its
+ * share (4 of 8) and no quota. The small one's is below its share, or it would be slower beside anybody than alone.
+ */
+const quota = { small: 2, large: slots }
+/** So many jobs of the small tenant come at once: its own quota makes them wait, also alone. */
+const burst = 24
 const times = 10
 
 /** A small tenant beside one that asks for ten times as much, and what a look at a long queue costs. */
@@ -46,7 +48,7 @@ async function run(dataDir: string, quick: boolean): Promise<BenchReport> {
     config,
     JSON.stringify({
       policiesFile: policies,
-      capacity: { slots: quota.small + quota.large, cpu: 64, memory: '64Gi' },
+      capacity: { slots, cpu: 64, memory: '64Gi' },
       plugins: [fileURLToPath(new URL('load/sleep-runtime.ts', import.meta.url))]
     })
   )
@@ -57,12 +59,12 @@ async function run(dataDir: string, quick: boolean): Promise<BenchReport> {
   })
   try {
     const [small, large] = [await tokenOf(service, 'small'), await tokenOf(service, 'large')]
-    const bursts = quick ? 2 : 4
-    const alone = async () => await waits(service, small, bursts)
+    const alone = async () => await waits(service, small)
     const beside = async () => {
-      const flood = offer(service, large, bursts, burst * times)
-      const found = await waits(service, small, bursts)
-      await cancelAll(service, await flood)
+      // All of it is there first, and runs wherever there is room.
+      const flood = await offer(service, large, burst * times)
+      const found = await waits(service, small)
+      await cancelAll(service, flood)
       return found
     }
     const rounds = await alternate(quick ? 1 : 3, alone, beside)
@@ -71,7 +73,7 @@ async function run(dataDir: string, quick: boolean): Promise<BenchReport> {
     return {
       name: 'fair-share',
       title: 'fair-share: a small tenant beside a large one, and a long queue',
-      method: `The real service with ${quota.small + quota.large} slots; jobs are real processes that sleep ${seconds} s (a runtime of bench/load/, as process jobs of two tenants need two accounts). The small tenant (quota ${quota.small} running) submits ${burst} jobs at once every ${everyMs / 1000} s, the large one (quota ${quota.large}) ${burst * times}, so that its queue grows. A wait is from the acceptance to the start of the process. Baseline: the small tenant alone, in alternating rounds (${rounds.a.length}, ${burst * bursts} jobs each). The queue: ${costs.jobs.toLocaleString('en')} jobs of 1,000 tenants in one process, no service; baseline: the order before it (priority, then age, one queue for all).`,
+      method: `The real service with ${slots} slots; jobs are real processes that sleep ${seconds} s (a runtime of bench/load/, as process jobs of two tenants need two accounts). The small tenant (quota ${quota.small} running) submits ${burst} jobs at once; ${burst * times} of the large one (quota ${quota.large}, all of the node) are there before, and some of them wait to the end. A wait is from the acceptance to the start of the process. Baseline: the small tenant alone, in alternating rounds (${rounds.a.length}). The queue: ${costs.jobs.toLocaleString('en')} jobs of 1,000 tenants in one process, no service; baseline: the order before it (priority, then age, one queue for all).`,
       figures: [
         { what: 'median wait of the small tenant', value: waitBeside, baseline: waitAlone, unit: 'ms' },
         { what: 'ratio of the waits', value: waitBeside / waitAlone, unit: '', bar: 'fair-share.wait' },
@@ -99,23 +101,19 @@ async function tokenOf(service: Service, tenant: string): Promise<string> {
   return made.json<{ token: string }>().token
 }
 
-/** Submits so many jobs at once, so many times, and gives their ids. */
-async function offer(service: Service, token: string, bursts: number, jobs: number): Promise<string[]> {
+/** Submits so many jobs at once and gives their ids. */
+async function offer(service: Service, token: string, jobs: number): Promise<string[]> {
   const client = createClient({ url: service.url, token }, 16)
-  const begin = performance.now()
-  const sent: Promise<Job>[] = []
-  for (let i = 0; i < bursts; i++) {
-    await pause(Math.max(0, begin + i * everyMs - performance.now()))
-    for (let job = 0; job < jobs; job++) sent.push(client.submit({ task: { type: 'bench/sleep', seconds } }))
-  }
-  const accepted = await Promise.all(sent)
+  const accepted = await Promise.all(
+    Array.from({ length: jobs }, () => client.submit({ task: { type: 'bench/sleep', seconds } }))
+  )
   client.close()
   return accepted.map(({ id }) => id)
 }
 
 /** Milliseconds from acceptance to start of each job. */
-async function waits(service: Service, token: string, bursts: number): Promise<number[]> {
-  const ids = await offer(service, token, bursts, burst)
+async function waits(service: Service, token: string): Promise<number[]> {
+  const ids = await offer(service, token, burst)
   const client = createClient({ url: service.url, token })
   const found: number[] = []
   for (const id of ids) {
